@@ -1,0 +1,5 @@
+"""Lightning callbacks."""
+
+from reproduce.callbacks.level_set import LevelSetCallback
+
+__all__ = ["LevelSetCallback"]

@@ -1,0 +1,139 @@
+"""The level set loss as a callback for any LightningModule with a criterion."""
+
+from collections.abc import Callable
+from typing import Any
+
+import lightning as L  # noqa: N812 - the documented import name
+import torch
+from torch import Tensor, nn
+
+from reproduce.losses.fused import CrossEntropyLevelSetLoss
+from reproduce.losses.heaviside import HeavisideKind
+from reproduce.losses.level_set import LevelSetLoss
+
+Criterion = Callable[[Tensor, Tensor], Tensor]
+
+
+def is_plain_cross_entropy(criterion: object) -> bool:
+    """Whether a criterion is ``nn.CrossEntropyLoss`` without weights, smoothing or sums."""
+    return (
+        type(criterion) is nn.CrossEntropyLoss
+        and criterion.weight is None
+        and criterion.label_smoothing == 0
+        and criterion.reduction == "mean"
+    )
+
+
+class LevelSetCallback(L.Callback):
+    r"""Add :math:`\lambda E_{LS}` of eq. (8) to a LightningModule's ``criterion``.
+
+    The module must compute its loss by ``self.criterion(logits, target)`` with logits
+    ``(B, C, H, W)`` and integer labels ``(B, H, W)``; nothing else of it changes, the names in its
+    state dict included. A plain ``nn.CrossEntropyLoss`` is replaced by the fused loss, which costs
+    less than it did; to any other criterion the energy is added. While attached, the energy and
+    the criterion's own value of each training step are logged as ``train/level_set`` and
+    ``train/criterion``, summed over the calls of a step (four with MSC).
+
+    Args:
+        lam: Weight; with 0 the energy is only monitored.
+        eps: Width of the Heaviside function.
+        kind: ``mahf``, ``ahf`` or ``hf``.
+        reference_area: See :class:`~reproduce.losses.LevelSetLoss`.
+        ignore_index: Label of void; ``None``: the criterion's own, or 255 if it has none.
+
+    Raises:
+        TypeError: At the start of a fit, if the module has no callable ``criterion``.
+
+    Example:
+        >>> callback = LevelSetCallback(lam=4e-4, reference_area=64**2)
+        >>> trainer = L.Trainer(callbacks=[callback], logger=False)  # doctest: +SKIP
+    """
+
+    def __init__(
+        self,
+        lam: float = 4e-4,
+        eps: float = 0.05,
+        kind: HeavisideKind = "mahf",
+        reference_area: float | None = None,
+        ignore_index: int | None = None,
+    ) -> None:
+        self.ignore_index = ignore_index
+        self.loss = CrossEntropyLevelSetLoss(lam, eps, kind, reference_area=reference_area)
+        self._detach: Callable[[], None] | None = None
+        self._energies: list[Tensor] = []
+        self._values: list[Tensor] = []
+
+    def setup(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:  # noqa: ARG002
+        """Attach to the criterion before a fit."""
+        if stage == "fit":
+            self.attach(pl_module)
+
+    def teardown(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:  # noqa: ARG002
+        """Give the module its criterion back."""
+        if self._detach is not None:
+            self._detach()
+            self._detach = None
+
+    def attach(self, module: nn.Module) -> None:
+        """Wrap ``module.criterion`` in place.
+
+        Raises:
+            TypeError: If there is none.
+        """
+        criterion = getattr(module, "criterion", None)
+        if not callable(criterion):
+            raise TypeError(
+                f"LevelSetCallback expected {type(module).__name__}.criterion, a callable "
+                "(logits, target) -> loss, found "
+                f"{criterion!r}: compute the loss in training_step by self.criterion(...)"
+            )
+        ignore_index = self.ignore_index
+        if ignore_index is None:
+            ignore_index = getattr(criterion, "ignore_index", None)
+        self.loss.ignore_index = 255 if ignore_index is None else ignore_index
+        if isinstance(criterion, nn.Module):
+            # An attribute of the instance goes before the method of its class, and unlike a
+            # wrapping module it leaves the names in the state dict alone.
+            criterion.forward = self._wrap(criterion, criterion.forward)  # type: ignore[method-assign]
+            self._detach = lambda: criterion.__dict__.pop("forward")
+        else:
+            module.criterion = self._wrap(criterion, criterion)
+            self._detach = lambda: setattr(module, "criterion", criterion)
+
+    def _wrap(self, criterion: object, compute: Criterion) -> Criterion:
+        if is_plain_cross_entropy(criterion):
+
+            def fused(logits: Tensor, target: Tensor) -> Tensor:
+                terms = self.loss.terms(logits, target)
+                self._keep(terms.cross_entropy, terms.level_set)
+                return terms.loss
+
+            return fused
+
+        def added(logits: Tensor, target: Tensor) -> Tensor:
+            value = compute(logits, target)
+            with torch.set_grad_enabled(torch.is_grad_enabled() and self.loss.lam > 0):
+                energy = LevelSetLoss.forward(self.loss, logits, target)
+            self._keep(value.detach(), energy.detach())
+            return value + self.loss.lam * energy if self.loss.lam > 0 else value
+
+        return added
+
+    def _keep(self, value: Tensor, energy: Tensor) -> None:
+        if torch.is_grad_enabled():
+            self._values.append(value)
+            self._energies.append(energy)
+
+    def on_train_batch_end(
+        self,
+        trainer: L.Trainer,  # noqa: ARG002
+        pl_module: L.LightningModule,
+        outputs: Any,  # noqa: ANN401, ARG002 - Lightning's signature
+        batch: Any,  # noqa: ANN401, ARG002
+        batch_idx: int,  # noqa: ARG002
+    ) -> None:
+        """Log both terms of the step."""
+        if self._energies:
+            pl_module.log("train/criterion", torch.stack(self._values).sum())
+            pl_module.log("train/level_set", torch.stack(self._energies).sum())
+        self._values, self._energies = [], []

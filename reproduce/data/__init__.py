@@ -1,0 +1,22 @@
+"""Data sets. The modules are imported when asked for: torch is slow to load."""
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from reproduce.data.modules import (
+        CamVidDataModule,
+        SegmentationDataModule,
+        ShapesDataModule,
+        VOCDataModule,
+    )
+
+__all__ = ["CamVidDataModule", "SegmentationDataModule", "ShapesDataModule", "VOCDataModule"]
+
+
+def __getattr__(name: str) -> Any:  # noqa: ANN401 - any public name
+    """Import a data module on first use."""
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from reproduce.data import modules  # noqa: PLC0415 - late on purpose
+
+    return getattr(modules, name)

@@ -1,0 +1,95 @@
+"""Data set and sampler whose order and augmentation depend on the seed alone."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch.utils.data import Dataset, Sampler
+
+from reproduce.data.images import read_image, read_mask
+from reproduce.data.labels import ClassSet
+from reproduce.data.layouts import Sample
+
+Pair = tuple[NDArray[np.uint8], NDArray[np.uint8]]
+
+
+class SegmentationDataset(Dataset[dict[str, Any]]):
+    """Images and masks of a list of samples.
+
+    Args:
+        samples: Files.
+        classes: Classes and the ids in the files.
+        transform: ``(image, mask, epoch, index) -> (image, mask)``, for training.
+        cache: Keep decoded images in memory.
+    """
+
+    def __init__(
+        self,
+        samples: list[Sample],
+        classes: ClassSet,
+        transform: Callable[..., Pair] | None = None,
+        *,
+        cache: bool = False,
+    ) -> None:
+        self.samples = samples
+        self.classes = classes
+        self.transform = transform
+        self.cache: dict[int, Pair] | None = {} if cache else None
+
+    def __len__(self) -> int:
+        """Number of samples."""
+        return len(self.samples)
+
+    def _read(self, index: int) -> Pair:
+        if self.cache is not None and index in self.cache:
+            return self.cache[index]
+        sample = self.samples[index]
+        pair = read_image(sample.image), read_mask(sample.mask, self.classes)
+        if self.cache is not None:
+            self.cache[index] = pair
+        return pair
+
+    def __getitem__(self, key: int | tuple[int, int]) -> dict[str, Any]:
+        """Sample by index, or by (epoch, index) from :class:`EpochSampler`.
+
+        Returns:
+            ``image`` uint8 ``(3, H, W)``, ``mask`` int64 ``(H, W)`` and ``id``.
+        """
+        epoch, index = key if isinstance(key, tuple) else (0, key)
+        image, mask = self._read(index)
+        if self.transform is not None:
+            image, mask = self.transform(image, mask, epoch, index)
+        return {
+            "image": torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1))),
+            "mask": torch.from_numpy(mask.astype(np.int64)),
+            "id": self.samples[index].name,
+        }
+
+
+class EpochSampler(Sampler[tuple[int, int]]):
+    """A new permutation in every epoch; hands (epoch, index) to the data set.
+
+    Args:
+        length: Number of samples.
+        seed: Equal seeds give equal permutations, whatever the state of torch's generator.
+    """
+
+    def __init__(self, length: int, seed: int) -> None:
+        self.length = length
+        self.seed = seed
+        self.epoch = 0
+
+    def __len__(self) -> int:
+        """Samples in an epoch."""
+        return self.length
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the permutation; Lightning calls it before every epoch."""
+        self.epoch = epoch
+
+    def __iter__(self) -> Iterator[tuple[int, int]]:
+        """Keys of one epoch."""
+        order = np.random.default_rng([self.seed, self.epoch]).permutation(self.length)
+        return ((self.epoch, int(index)) for index in order)

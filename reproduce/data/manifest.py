@@ -1,0 +1,95 @@
+"""Manifest of a data set: every file decoded once, checked, hashed and counted."""
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from reproduce.data.catalog import DataSet
+from reproduce.data.images import read_image, read_mask
+from reproduce.data.labels import VOID, ClassSet
+from reproduce.data.layouts import Sample
+from reproduce.errors import UserError
+from reproduce.files import read_json, write_atomically
+
+#: Bumped when what a manifest says changes.
+MANIFEST_VERSION = 1
+
+
+def _examine(sample: Sample, classes: ClassSet) -> tuple[str, int] | str:
+    """Hash and number of valid pixels of a sample, or what is wrong with it."""
+    try:
+        image, mask = read_image(sample.image), read_mask(sample.mask, classes)
+        if image.shape[:2] != mask.shape:
+            return (
+                f"{sample.mask} is {mask.shape[1]}x{mask.shape[0]}, expected the size of its "
+                f"image, {image.shape[1]}x{image.shape[0]}"
+            )
+        digests = [hashlib.sha256(p.read_bytes()).hexdigest() for p in (sample.image, sample.mask)]
+    except UserError as error:
+        return str(error)
+    return " ".join((sample.name, *digests)), int(np.count_nonzero(mask != VOID))
+
+
+def _stamp(samples: Mapping[str, list[Sample]]) -> str:
+    """Changes whenever a file is added, removed, resized or written."""
+    digest = hashlib.sha256(str(MANIFEST_VERSION).encode())
+    for split, members in samples.items():
+        for sample in members:
+            for path in (sample.image, sample.mask):
+                stat = path.stat()
+                digest.update(f"{split} {path} {stat.st_size} {stat.st_mtime_ns}\n".encode())
+    return digest.hexdigest()
+
+
+def data_manifest(
+    data: DataSet,
+    root: Path,
+    splits: tuple[str, ...],
+    cache: Path,
+    progress: Callable[..., Any] | None = None,
+) -> dict[str, Any]:
+    """Examine the files of some splits, or recall an examination while no file has changed.
+
+    Args:
+        data: Which data set.
+        root: Its root.
+        splits: Names of the splits, each once.
+        cache: Folder for examinations; not being able to write there is no error.
+        progress: Wraps the iterable of samples, as ``tqdm`` does.
+
+    Returns:
+        ``{"data", "splits": {split: {"images", "valid_pixels"}}, "digest"}``; the digest covers
+        the bytes of every image and mask, their names and their splits, and no paths.
+
+    Raises:
+        UserError: Naming the first bad file and how many there are.
+    """
+    samples = {split: data.samples(root, split) for split in splits}
+    stamp = _stamp(samples)
+    path = cache / f"{data.name}-{stamp[:16]}.json"
+    if path.is_file() and (known := read_json(path)).get("stamp") == stamp:
+        return dict(known["manifest"])
+    flat = [(split, sample) for split, members in samples.items() for sample in members]
+    with ThreadPoolExecutor() as pool:
+        found = pool.map(lambda item: _examine(item[1], data.classes), flat)
+        results = list(progress(found, total=len(flat)) if progress else found)
+    bad = [result for result in results if isinstance(result, str)]
+    if bad:
+        others = f" (and {len(bad) - 1} more bad files)" if len(bad) > 1 else ""
+        raise UserError(f"{bad[0]}{others}")
+    digest = hashlib.sha256(data.name.encode())
+    counts = {split: {"images": len(samples[split]), "valid_pixels": 0} for split in splits}
+    for (split, _), result in zip(flat, results, strict=True):
+        digest.update(f"{split} {result[0]}\n".encode())
+        counts[split]["valid_pixels"] += int(result[1])
+    manifest = {"data": data.name, "splits": counts, "digest": digest.hexdigest()}
+    try:
+        write_atomically(path, json.dumps({"stamp": stamp, "manifest": manifest}, indent=1))
+    except OSError:
+        pass
+    return manifest

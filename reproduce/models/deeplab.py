@@ -1,0 +1,88 @@
+"""DeepLab-LargeFOV (arXiv 1412.7062) and DeepLab-v2 (arXiv 1606.00915) on any trunk."""
+
+from typing import Any
+
+from torch import Tensor, nn
+
+from reproduce.models.module import SegmentationModule
+
+
+def _score(channels: int, num_classes: int, dilation: int = 0) -> nn.Conv2d:
+    """Classifier with DeepLab's start, N(0, 0.01) and bias 0: 1x1, or 3x3 when dilated."""
+    layer = nn.Conv2d(
+        channels, num_classes, 3 if dilation else 1, padding=dilation, dilation=max(dilation, 1)
+    )
+    nn.init.normal_(layer.weight, std=0.01)
+    nn.init.zeros_(layer.bias)
+    return layer
+
+
+class DeepLabLargeFOV(SegmentationModule):
+    """One large dilated field of view on a trunk of stride 8.
+
+    fc6 is 3x3 with dilation 12, fc7 and fc8 are 1x1, with ReLU and dropout between; with VGG-16
+    and 21 classes 20,505,429 parameters and a field of view of 224 pixels.
+
+    Args:
+        dilation: Dilation of fc6.
+        hidden: Channels of fc6 and fc7.
+        dropout: Probability of dropping an element after fc6 and fc7.
+        **options: Those of :class:`~reproduce.models.module.SegmentationModule`.
+    """
+
+    output_stride = 8
+
+    def __init__(
+        self,
+        dilation: int = 12,
+        hidden: int = 1024,
+        dropout: float = 0.5,
+        **options: Any,  # noqa: ANN401 - passed on
+    ) -> None:
+        super().__init__(**options)
+        fc6 = nn.Conv2d(
+            self.trunk.channels[-1], hidden, 3, padding=dilation, dilation=dilation
+        )
+        self.head = nn.Sequential(
+            fc6,
+            nn.ReLU(inplace=True),
+            nn.Dropout(dropout),
+            nn.Conv2d(hidden, hidden, 1),
+            nn.ReLU(inplace=True),
+            nn.Dropout(dropout),
+            _score(hidden, self.num_classes),
+        )
+
+    def single_scale(self, images: Tensor) -> Tensor:
+        """Logits ``(B, C, H/8, W/8)`` of normalised images ``(B, 3, H, W)``."""
+        logits: Tensor = self.head(self.trunk(images)[-1])
+        return logits
+
+
+class DeepLabResNet101(SegmentationModule):
+    """Atrous spatial pyramid pooling on a trunk of stride 8.
+
+    Four dilated 3x3 classifiers are summed; with ResNet-101 and 21 classes 44,048,532 parameters.
+
+    Args:
+        rates: Dilations of the classifiers.
+        **options: Those of :class:`~reproduce.models.module.SegmentationModule`. The name is that
+            of the paper's network; ``trunk`` may be another one.
+    """
+
+    output_stride = 8
+
+    def __init__(
+        self,
+        rates: tuple[int, ...] = (6, 12, 18, 24),
+        **options: Any,  # noqa: ANN401 - passed on
+    ) -> None:
+        super().__init__(**options)
+        channels = self.trunk.channels[-1]
+        self.head = nn.ModuleList(_score(channels, self.num_classes, rate) for rate in rates)
+
+    def single_scale(self, images: Tensor) -> Tensor:
+        """Logits ``(B, C, H/8, W/8)`` of normalised images ``(B, 3, H, W)``."""
+        feature = self.trunk(images)[-1]
+        logits: Tensor = sum(layer(feature) for layer in self.head)
+        return logits
