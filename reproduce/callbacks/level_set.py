@@ -3,11 +3,11 @@
 from collections.abc import Callable
 from typing import Any
 
-import lightning as L  # noqa: N812 - the documented import name
+import lightning as L
 import torch
 from torch import Tensor, nn
 
-from reproduce.losses.fused import CrossEntropyLevelSetLoss
+from reproduce.losses.fused import CrossEntropyLevelSetLoss, Terms
 from reproduce.losses.heaviside import HeavisideKind
 from reproduce.losses.level_set import LevelSetLoss
 
@@ -94,17 +94,17 @@ class LevelSetCallback(L.Callback):
         if isinstance(criterion, nn.Module):
             # An attribute of the instance goes before the method of its class, and unlike a
             # wrapping module it leaves the names in the state dict alone.
-            criterion.forward = self._wrap(criterion, criterion.forward)  # type: ignore[method-assign]
+            criterion.forward = self._wrap(criterion, criterion.forward)
             self._detach = lambda: criterion.__dict__.pop("forward")
         else:
-            module.criterion = self._wrap(criterion, criterion)
+            setattr(module, "criterion", self._wrap(criterion, criterion))  # noqa: B010 - no Tensor
             self._detach = lambda: setattr(module, "criterion", criterion)
 
     def _wrap(self, criterion: object, compute: Criterion) -> Criterion:
         if is_plain_cross_entropy(criterion):
 
             def fused(logits: Tensor, target: Tensor) -> Tensor:
-                terms = self.loss.terms(logits, target)
+                terms: Terms = self.loss.terms(logits, target)
                 self._keep(terms.cross_entropy, terms.level_set)
                 return terms.loss
 

@@ -17,6 +17,6 @@ def __getattr__(name: str) -> Any:  # noqa: ANN401 - any public name
     """Import a data module on first use."""
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from reproduce.data import modules  # noqa: PLC0415 - late on purpose
+    from reproduce.data import modules
 
     return getattr(modules, name)

@@ -77,9 +77,7 @@ def voc_samples(root: Path, split: str) -> list[Sample]:
                 folder / "JPEGImages" / f"{name}.jpg",
                 folder / "SegmentationClass" / f"{name}.png",
             )
-            for name in _read_list(
-                folder / "ImageSets" / "Segmentation" / f"{split}.txt", hint
-            )
+            for name in _read_list(folder / "ImageSets" / "Segmentation" / f"{split}.txt", hint)
         ],
         hint,
     )

@@ -1,5 +1,6 @@
 """Manifest of a data set: every file decoded once, checked, hashed and counted."""
 
+import contextlib
 import hashlib
 import json
 from collections.abc import Callable, Mapping
@@ -88,8 +89,6 @@ def data_manifest(
         digest.update(f"{split} {result[0]}\n".encode())
         counts[split]["valid_pixels"] += int(result[1])
     manifest = {"data": data.name, "splits": counts, "digest": digest.hexdigest()}
-    try:
+    with contextlib.suppress(OSError):
         write_atomically(path, json.dumps({"stamp": stamp, "manifest": manifest}, indent=1))
-    except OSError:
-        pass
     return manifest

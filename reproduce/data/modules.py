@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 from typing import Any, ClassVar
 
-import lightning as L  # noqa: N812 - the documented import name
+import lightning as L
 from torch.utils.data import DataLoader
 
 from reproduce.data.catalog import DataSet, data_set

@@ -11,8 +11,8 @@ from reproduce.data.labels import VOID
 
 os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # it would ask the network
 
-import albumentations as A  # noqa: E402, N812 - after the setting above; its documented name
-import cv2  # noqa: E402 - comes with albumentations
+import albumentations as A
+import cv2
 
 cv2.setNumThreads(0)  # loader workers and runs are the unit of parallel work here
 

@@ -96,7 +96,7 @@ def _pass(
     energies = ls_weight.new_zeros(images)
     flat = grad.view(-1, pixels)
     parts = []
-    for pairs in present.split(max(CHUNK // max(pixels, 1), 1)):
+    for pairs in torch.split(present, max(CHUNK // max(pixels, 1), 1)):
         image, label = pairs.unbind(1)
         row = image * num_classes + label
         energy, part = _pair_energies(
@@ -156,7 +156,8 @@ class _CrossEntropyLevelSet(torch.autograd.Function):
             level_set += torch.dot(energies, scale[images])
         ce_mean, ls_mean = cross_entropy / pixels, level_set / batch
         if keep:
-            ctx.save_for_backward(grad.view(logits.shape).to(logits.dtype))
+            ctx.dtype = logits.dtype
+            ctx.save_for_backward(grad.view(logits.shape))
         terms = (ce_mean + lam * ls_mean, ce_mean, ls_mean)
         total, ce_mean, ls_mean = (term.to(dtype) for term in terms)
         ctx.mark_non_differentiable(ce_mean, ls_mean)
@@ -166,7 +167,9 @@ class _CrossEntropyLevelSet(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, upstream: Tensor, *_: Tensor) -> tuple[Tensor, None, None, None]:  # noqa: ANN401 - torch passes an untyped context
         (grad,) = ctx.saved_tensors
-        return (grad if upstream == 1 else grad * upstream), None, None, None
+        # Half-precision gradients are rounded after a gradient scaler's factor, not before.
+        scaled = grad if upstream == 1 else grad * upstream
+        return scaled.to(ctx.dtype), None, None, None
 
 
 class CrossEntropyLevelSetLoss(LevelSetLoss):
@@ -212,7 +215,7 @@ class CrossEntropyLevelSetLoss(LevelSetLoss):
             raise ValueError(f"lam must be 0 or more, got {lam}")
         self.lam = lam
 
-    @torch.compiler.disable
+    @torch.compiler.disable  # type: ignore[untyped-decorator]
     def terms(self, logits: Tensor, target: Tensor) -> Terms:
         """Loss and its two terms.
 
@@ -232,7 +235,8 @@ class CrossEntropyLevelSetLoss(LevelSetLoss):
 
     def forward(self, logits: Tensor, target: Tensor) -> Tensor:
         """Scalar loss of a batch; arguments as in :meth:`terms`."""
-        return self.terms(logits, target).loss
+        terms: Terms = self.terms(logits, target)
+        return terms.loss
 
     def extra_repr(self) -> str:
         """Options, for ``print(loss)``."""

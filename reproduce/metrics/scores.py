@@ -30,7 +30,7 @@ def confusion_matrix(
     valid = target != ignore_index
     truth, guess = target[valid].long(), prediction[valid].long()
     for name, labels in (("target", truth), ("prediction", guess)):
-        if labels.numel() and not (0 <= labels.min() and labels.max() < num_classes):
+        if labels.numel() and not (labels.min() >= 0 and labels.max() < num_classes):
             raise ValueError(
                 f"{name} holds labels {labels.min()} to {labels.max()}, "
                 f"expected 0 to {num_classes - 1}"

@@ -116,7 +116,8 @@ def thin(output_stride: OutputStride, width: int = 16) -> Trunk:
 
     def block(inputs: int, outputs: int) -> nn.Module:
         skip = nn.Sequential(nn.Conv2d(inputs, outputs, 1, 2, bias=False), nn.BatchNorm2d(outputs))
-        return models.resnet.BasicBlock(inputs, outputs, 2, skip)
+        residual: nn.Module = models.resnet.BasicBlock(inputs, outputs, 2, skip)
+        return residual
 
     stem = nn.Sequential(
         nn.Conv2d(3, width, 3, 2, 1, bias=False),

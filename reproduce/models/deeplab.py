@@ -2,19 +2,11 @@
 
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
+from reproduce.models.layers import conv
 from reproduce.models.module import SegmentationModule
-
-
-def _score(channels: int, num_classes: int, dilation: int = 0) -> nn.Conv2d:
-    """Classifier with DeepLab's start, N(0, 0.01) and bias 0: 1x1, or 3x3 when dilated."""
-    layer = nn.Conv2d(
-        channels, num_classes, 3 if dilation else 1, padding=dilation, dilation=max(dilation, 1)
-    )
-    nn.init.normal_(layer.weight, std=0.01)
-    nn.init.zeros_(layer.bias)
-    return layer
 
 
 class DeepLabLargeFOV(SegmentationModule):
@@ -40,17 +32,15 @@ class DeepLabLargeFOV(SegmentationModule):
         **options: Any,  # noqa: ANN401 - passed on
     ) -> None:
         super().__init__(**options)
-        fc6 = nn.Conv2d(
-            self.trunk.channels[-1], hidden, 3, padding=dilation, dilation=dilation
-        )
+        channels = self.trunk.channels[-1]
         self.head = nn.Sequential(
-            fc6,
+            conv(channels, hidden, kernel=3, dilation=dilation),
             nn.ReLU(inplace=True),
             nn.Dropout(dropout),
-            nn.Conv2d(hidden, hidden, 1),
+            conv(hidden, hidden),
             nn.ReLU(inplace=True),
             nn.Dropout(dropout),
-            _score(hidden, self.num_classes),
+            conv(hidden, self.num_classes, 0.01),
         )
 
     def single_scale(self, images: Tensor) -> Tensor:
@@ -79,10 +69,11 @@ class DeepLabResNet101(SegmentationModule):
     ) -> None:
         super().__init__(**options)
         channels = self.trunk.channels[-1]
-        self.head = nn.ModuleList(_score(channels, self.num_classes, rate) for rate in rates)
+        self.head = nn.ModuleList(
+            conv(channels, self.num_classes, 0.01, kernel=3, dilation=rate) for rate in rates
+        )
 
     def single_scale(self, images: Tensor) -> Tensor:
         """Logits ``(B, C, H/8, W/8)`` of normalised images ``(B, 3, H, W)``."""
         feature = self.trunk(images)[-1]
-        logits: Tensor = sum(layer(feature) for layer in self.head)
-        return logits
+        return torch.stack([layer(feature) for layer in self.head.children()]).sum(0)

@@ -4,6 +4,7 @@ from typing import Any, Literal
 
 from torch import Tensor, nn
 
+from reproduce.models.layers import conv
 from reproduce.models.module import SegmentationModule
 from reproduce.models.multiscale import resize
 
@@ -30,15 +31,14 @@ class FCN(SegmentationModule):
             raise ValueError(f"stride must be 32, 16 or 8, got {stride}")
         skips = (32, 16, 8).index(stride) + 1
         channels = self.trunk.channels[::-1][:skips]
-        self.head = nn.ModuleList(nn.Conv2d(c, self.num_classes, 1) for c in channels)
-        for i, score in enumerate(self.head):
-            nn.init.normal_(score.weight, std=0.01 if i == 0 else 0.0)
-            nn.init.zeros_(score.bias)
+        scores = [conv(c, self.num_classes, 0.0 if i else 0.01) for i, c in enumerate(channels)]
+        self.head = nn.ModuleList(scores)
 
     def single_scale(self, images: Tensor) -> Tensor:
         """Logits ``(B, C, H, W)`` of normalised images ``(B, 3, H, W)``."""
         features = self.trunk(images)[::-1]
-        logits = self.head[0](features[0])
-        for score, feature in zip(self.head[1:], features[1:], strict=False):
-            logits = resize(logits, feature.shape[-2:]) + score(feature)
+        score, *skips = self.head.children()
+        logits: Tensor = score(features[0])
+        for skip, feature in zip(skips, features[1:], strict=False):
+            logits = resize(logits, feature.shape[-2:]) + skip(feature)
         return resize(logits, images.shape[-2:])

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-import lightning as L  # noqa: N812 - the documented import name
+import lightning as L
 import torch
 from torch import Tensor, nn
 
@@ -40,6 +40,8 @@ class SegmentationModule(L.LightningModule):
     """
 
     output_stride: OutputStride = 32
+    mean: Tensor
+    std: Tensor
 
     def __init__(
         self,
@@ -74,7 +76,7 @@ class SegmentationModule(L.LightningModule):
         norms = nn.modules.batchnorm._BatchNorm  # noqa: SLF001 - torch has no public base class
         return [m for m in self.trunk.modules() if isinstance(m, norms)]
 
-    def train(self, mode: bool = True) -> "SegmentationModule":  # noqa: FBT001, FBT002 - torch's signature
+    def train(self, mode: bool = True) -> "SegmentationModule":
         """Training mode, in which frozen batch normalisation stays in evaluation mode."""
         super().train(mode)
         if self.freeze_batch_norm:
@@ -100,7 +102,9 @@ class SegmentationModule(L.LightningModule):
             Logits ``(B, C, h, w)``: one output, or with MSC those at scales 1, 0.75 and 0.5 and
             their maximum.
         """
-        return pyramid(self.single_scale, images) if self.multiscale else [self.single_scale(images)]
+        return (
+            pyramid(self.single_scale, images) if self.multiscale else [self.single_scale(images)]
+        )
 
     def forward(self, images: Tensor) -> Tensor:
         """Final logits ``(B, C, h, w)`` of normalised images ``(B, 3, H, W)``.
@@ -157,7 +161,7 @@ class SegmentationModule(L.LightningModule):
         """Class of every pixel of each image."""
         return {"id": batch["id"], "labels": self.segment(batch["image"])}
 
-    def configure_optimizers(self) -> dict[str, Any]:
+    def configure_optimizers(self) -> Any:  # noqa: ANN401 - Lightning's union of forms
         """SGD with the groups and the policy of the recipe."""
         steps = int(self.trainer.estimated_stepping_batches)
         optimiser, schedule = build_optimiser(self.trunk, self.head, self.recipe, steps)

@@ -42,9 +42,10 @@ class Recipe:
 def learning_rate_factor(recipe: Recipe, step: int, max_steps: int) -> float:
     """Learning rate at ``step`` of ``max_steps``, relative to the initial one."""
     if recipe.policy == "poly":
-        return max(0.0, 1 - step / max_steps) ** recipe.power
+        return float(max(0.0, 1 - step / max_steps) ** recipe.power)
     if recipe.policy == "step":
-        return recipe.gamma ** sum(step >= fraction * max_steps for fraction in recipe.milestones)
+        passed = sum(step >= fraction * max_steps for fraction in recipe.milestones)
+        return float(recipe.gamma**passed)
     return 1.0
 
 
@@ -86,4 +87,6 @@ def build_optimiser(
 ) -> tuple[SGD, LambdaLR]:
     """SGD over :func:`parameter_groups` and its schedule, to be advanced after every step."""
     optimiser = SGD(parameter_groups(trunk, head, recipe), lr=recipe.lr, momentum=recipe.momentum)
-    return optimiser, LambdaLR(optimiser, lambda step: learning_rate_factor(recipe, step, max_steps))
+    return optimiser, LambdaLR(
+        optimiser, lambda step: learning_rate_factor(recipe, step, max_steps)
+    )

@@ -60,8 +60,10 @@ def read_weights(name: str) -> tuple[dict[str, Tensor], str]:
                 ) from error
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:
-        raise UserError(f"{path} is no readable state dict ({error}): remove or replace it") from None
+    except Exception as error:  # noqa: BLE001 - torch raises many kinds for a bad file
+        raise UserError(
+            f"{path} is no readable state dict ({error}): remove or replace it"
+        ) from None
     return state, hashlib.sha256(path.read_bytes()).hexdigest()
 
 
@@ -89,5 +91,7 @@ def load_initial_weights(trunk: Trunk, name: str) -> str:
     try:
         trunk.load_state_dict({key: state[names[key]] for key in names})
     except RuntimeError as error:
-        raise UserError(f"weights {name} do not fit: {str(error).splitlines()[-1].strip()}") from None
+        raise UserError(
+            f"weights {name} do not fit: {str(error).splitlines()[-1].strip()}"
+        ) from None
     return digest

@@ -1,0 +1,1 @@
+"""Runs: identity, records, planning, launching, execution."""

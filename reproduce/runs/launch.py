@@ -1,0 +1,149 @@
+"""The local launcher: runs missing jobs side by side and shows how far they are.
+
+Single-device runs are processes forked from a server that has torch and lightning loaded already;
+a run that crashes takes no other with it. Runs on several devices are plain subprocesses, because
+Lightning starts more processes from them.
+"""
+
+import contextlib
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tqdm import tqdm
+
+from reproduce.runs.plan import Job, write_job
+from reproduce.runs.record import write_record
+
+#: Threads of each run on a CPU: as many runs as cores, each on one, is fastest for small networks
+#: and makes results independent of the number of cores.
+THREADS = 1
+
+
+def _enter(folder: Path) -> None:
+    """Body of a forked run."""
+    from reproduce.runs.execute import main
+
+    sys.exit(main(folder))
+
+
+@dataclass
+class _Running:
+    job: Job
+    started: float
+    poll: Callable[[], int | None]
+    kill: Callable[[], None]
+    step: int = 0
+
+    def read_step(self) -> int:
+        """Step the run has come to."""
+        with contextlib.suppress(OSError, ValueError):
+            self.step = int((self.job.folder / "progress").read_text())
+        return min(self.step, self.job.steps)
+
+
+def _devices(job: Job) -> int:
+    devices = job.config["trainer"].get("devices", 1)
+    return devices if isinstance(devices, int) else 1
+
+
+def _start(job: Job, wandb: str, context: multiprocessing.context.ForkServerContext) -> _Running:
+    threads = THREADS if _devices(job) == 1 else max((os.cpu_count() or 1) // _devices(job), 1)
+    write_job(job, threads=threads, wandb=wandb)
+    (job.folder / "progress").unlink(missing_ok=True)
+    if _devices(job) == 1:
+        process = context.Process(target=_enter, args=(job.folder,))
+        process.start()
+        return _Running(job, time.monotonic(), lambda: process.exitcode, process.kill)
+    popen = subprocess.Popen(
+        [sys.executable, "-m", "reproduce.runs.execute", str(job.folder)], start_new_session=True
+    )
+    return _Running(job, time.monotonic(), popen.poll, lambda: os.killpg(popen.pid, signal.SIGKILL))
+
+
+def _note_crash(job: Job, code: int, wandb: str) -> None:
+    """Leave a record for a run that ended without one."""
+    from reproduce.runs.execute import base_record
+
+    how = f"killed by {signal.Signals(-code).name}" if code < 0 else f"exit status {code}"
+    hint = ", perhaps for want of memory" if code == -signal.SIGKILL else ""
+    described = write_job(job, threads=THREADS, wandb=wandb)
+    write_record(
+        job.folder / "record.json",
+        {
+            **base_record(described),
+            "state": "failed",
+            "error": f"the process was ended from outside: {how}{hint}",
+        },
+    )
+
+
+@dataclass
+class Launcher:
+    """Runs jobs and reports.
+
+    Attributes:
+        jobs_at_once: Runs side by side.
+        wandb: ``online``, ``offline`` or ``off``.
+        say: Prints a line.
+    """
+
+    jobs_at_once: int
+    wandb: str
+    say: Callable[[str], None] = field(default=tqdm.write)
+
+    def run(self, jobs: Sequence[Job]) -> int:
+        """Execute jobs; a failure stops no other.
+
+        Returns:
+            How many failed.
+        """
+        os.environ["OMP_NUM_THREADS"] = str(THREADS)
+        context = multiprocessing.get_context("forkserver")
+        context.set_forkserver_preload(["reproduce.runs.execute"])
+        waiting, running = list(jobs), list[_Running]()
+        done_steps, failed, begun = 0, 0, time.monotonic()
+        total = sum(job.steps for job in jobs)
+        bar = tqdm(total=total, unit="step", disable=not sys.stderr.isatty(), dynamic_ncols=True)
+        try:
+            while waiting or running:
+                while waiting and len(running) < self.jobs_at_once:
+                    running.append(_start(waiting.pop(0), self.wandb, context))
+                time.sleep(0.2)
+                for item in [r for r in running if r.poll() is not None]:
+                    running.remove(item)
+                    failed += self._finish(item)
+                    done_steps += item.job.steps
+                    self._report(item, done_steps / total, time.monotonic() - begun)
+                now = done_steps + sum(item.read_step() for item in running)
+                bar.set_description(f"{len(jobs) - len(waiting) - len(running)}/{len(jobs)} runs")
+                bar.update(now - bar.n)
+        finally:
+            for item in running:
+                item.kill()
+            bar.close()
+        return failed
+
+    def _finish(self, item: _Running) -> bool:
+        """Whether the run failed; makes sure that it has a record."""
+        code = item.poll() or 0
+        if not (item.job.folder / "record.json").exists():
+            _note_crash(item.job, code, self.wandb)
+        return item.job.look_up().state != "completed"
+
+    def _report(self, item: _Running, fraction: float, seconds: float) -> None:
+        run = item.job.look_up()
+        left = seconds / fraction - seconds
+        name = f"{item.job.experiment} seed {item.job.seed}"
+        took = f"{time.monotonic() - item.started:.0f} s"
+        if run.record is not None and run.state == "completed":
+            text = f"{name}: mIoU {run.record['scores']['last']['miou']:.2f} ({took})"
+        else:
+            text = f"{name}: FAILED, {run.problem} (log: {item.job.folder / 'log.txt'})"
+        self.say(f"[{fraction:4.0%}, about {left / 60:.1f} min left] {text}")

@@ -1,0 +1,66 @@
+"""``record.json``: everything a table needs to know of one run."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from reproduce.errors import UserError
+from reproduce.files import read_json, write_atomically
+
+#: Version of the layout below; records of later versions are refused, never overwritten.
+SCHEMA = 1
+
+#: What every record holds; those of completed runs also hold what ``COMPLETED`` names.
+REQUIRED = {
+    "schema",
+    "id",
+    "state",
+    "experiment",
+    "scale",
+    "seed",
+    "config",
+    "config_hash",
+    "data",
+    "code",
+    "command",
+    "date",
+}
+COMPLETED = {"scores", "confusion", "image_iou", "history", "timing", "hardware", "weights"}
+
+
+def read_record(path: Path) -> dict[str, Any]:
+    """A checked record.
+
+    Raises:
+        UserError: If it is unreadable, of a later version or incomplete.
+    """
+    record = read_json(path)
+    version = record.get("schema")
+    if isinstance(version, int) and version > SCHEMA:
+        raise UserError(
+            f"{path} has schema {version}, this version reads up to {SCHEMA}: update the project"
+        )
+    needed = REQUIRED | (COMPLETED if record.get("state") == "completed" else {"error"})
+    missing = sorted(needed - record.keys())
+    if missing:
+        raise UserError(f"{path} lacks {', '.join(missing)}: move its folder away to run it again")
+    return record
+
+
+def write_record(path: Path, record: dict[str, Any]) -> None:
+    """Write a record as its run's last act.
+
+    Raises:
+        UserError: If a record of a completed run is there already.
+    """
+    if path.exists() and read_record(path)["state"] == "completed":
+        raise UserError(f"{path} is the record of a completed run: it is never overwritten")
+    write_atomically(path, dump_record(record))
+
+
+def dump_record(record: dict[str, Any]) -> str:
+    """A record as text: sorted keys, one line per top-level entry."""
+    lines = (
+        f"{json.dumps(key)}: {json.dumps(record[key], sort_keys=True)}" for key in sorted(record)
+    )
+    return "{\n" + ",\n".join(lines) + "\n}\n"

@@ -1,0 +1,75 @@
+"""What is logged, for people: ``reproduce runs``."""
+
+from pathlib import Path
+
+from reproduce.errors import UserError
+from reproduce.runs.identity import code_fingerprint, config_hash, run_id
+from reproduce.runs.store import all_runs, look_up
+
+
+def list_runs(runs: Path) -> str:
+    """A line per run: id, state, experiment, seed, score."""
+    lines = []
+    for run in all_runs(runs):
+        if run.record is None:
+            lines.append(f"{run.folder.name}  {run.state:<11}  {run.problem}".rstrip())
+            continue
+        record = run.record
+        what = f"{record['scale']} {record['experiment']} seed {record['seed']}"
+        if run.state == "completed":
+            stale = "" if record["code"] == code_fingerprint() else " (stale)"
+            what += f"  mIoU {record['scores']['last']['miou']:.2f}{stale}"
+        else:
+            what += f"  {run.problem}"
+        lines.append(f"{run.folder.name}  {run.state:<11}  {what}")
+    return "\n".join(lines) or f"no runs under {runs}"
+
+
+def show_run(runs: Path, name: str) -> str:
+    """All that is known of one run.
+
+    Args:
+        runs: Folder of the runs.
+        name: Id, or its beginning.
+
+    Raises:
+        UserError: If no run, or more than one, has it.
+    """
+    found = [run for run in all_runs(runs) if run.folder.name.startswith(name)]
+    if len(found) != 1:
+        raise UserError(
+            f"{len(found)} runs begin with {name!r} under {runs}: see reproduce runs list"
+        )
+    run = found[0]
+    facts: dict[str, object] = {"run": run.folder.name, "state": run.state, "folder": run.folder}
+    if run.problem:
+        facts["problem"] = run.problem
+    record = run.record or {}
+    keys = ("experiment", "scale", "seed", "date", "commit", "code", "command")
+    facts |= {key: record[key] for key in keys if key in record}
+    for which, scores in record.get("scores", {}).items():
+        facts[which] = f"mIoU {scores['miou']:.2f} at step {scores['step']}"
+    if "timing" in record:
+        facts["seconds"] = record["timing"]["wall_seconds"]
+        facts["weights"] = record["weights"]["initial"][:12]
+    return "\n".join(f"{key:<11}{value}" for key, value in facts.items())
+
+
+def verify_runs(runs: Path) -> tuple[str, int]:
+    """Check that every record is readable and sits in the folder its content gives.
+
+    Returns:
+        A report and the number of bad runs.
+    """
+    lines, bad = [], 0
+    for run in all_runs(runs):
+        problem = run.problem if run.state == "unreadable" else ""
+        record = look_up(run.folder).record
+        if record is not None:
+            if config_hash(record["config"]) != record["config_hash"]:
+                problem = "its configuration does not have the hash it names"
+            elif run_id(record["config"], record["data"]["digest"]) != run.folder.name:
+                problem = "its configuration and data do not give the id it has"
+        bad += bool(problem)
+        lines.append(f"{run.folder.name}  {problem or 'ok'}")
+    return "\n".join([*lines, f"{len(lines) - bad} of {len(lines)} runs are sound"]), bad

@@ -1,0 +1,1 @@
+"""Tables: statistics, Markdown, figures and the driver behind `make table1`."""

@@ -1,0 +1,193 @@
+"""One table from specification to Markdown: plan, run what is missing, render."""
+
+import json
+import os
+import sys
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from reproduce.experiments import REPOSITORY, TableSpec, read_table
+from reproduce.files import read_json, write_atomically
+from reproduce.runs.identity import code_fingerprint, config_hash
+from reproduce.runs.plan import (
+    Job,
+    cell_config,
+    local_weights,
+    plan,
+    scale_about,
+    trainer_overrides,
+)
+from reproduce.runs.record import dump_record, read_record
+from reproduce.runs.store import all_runs, check_writable
+from reproduce.tables.figures import draw_gains
+from reproduce.tables.render import CellRun, render
+
+#: What a cell shows for a run that has no completed record.
+NOTES = {"absent": "not run"}
+
+
+@dataclass(frozen=True)
+class Request:
+    """What was asked of the driver.
+
+    Attributes:
+        name: Table.
+        scale: Scale.
+        seeds: Number of seeds.
+        data: Root of the data set; ``None``: that of the configuration.
+        runs: Folder of the runs.
+        out: Folder of the tables.
+        only: Glob on cells.
+        train: Whether missing runs are executed.
+        jobs: Runs side by side, 0 for one per core.
+        wandb: ``auto``, ``online``, ``offline`` or ``off``.
+        flags: Lightning flags.
+    """
+
+    name: str
+    scale: str = "demo"
+    seeds: int = 3
+    data: Path | None = None
+    runs: Path = Path("runs")
+    out: Path = REPOSITORY / "tables"
+    only: str = "*"
+    train: bool = True
+    jobs: int = 0
+    wandb: str = "auto"
+    flags: Sequence[str] = ()
+
+
+def _plan(request: Request, spec: TableSpec) -> list[Job]:
+    return plan(
+        spec,
+        scale=request.scale,
+        seeds=request.seeds,
+        runs=request.runs,
+        data=request.data,
+        only=request.only,
+        overrides=request.flags,
+        progress=lambda items, total: tqdm(
+            items, "checking data", total, disable=not sys.stderr.isatty()
+        ),
+    )
+
+
+def dry_run(request: Request) -> str:
+    """What is logged and what would run, a line each."""
+    lines = []
+    for job in _plan(request, read_table(request.name)):
+        run = job.look_up()
+        action = "" if run.state in ("completed", "running", "unreadable") else ", would run"
+        lines.append(f"{job.id}  {job.experiment} seed {job.seed}: {run.state}{action}")
+    return "\n".join(lines)
+
+
+def run_missing(request: Request, jobs: Sequence[Job]) -> int:
+    """Execute the jobs that have no completed run.
+
+    Returns:
+        How many runs failed or cannot be used.
+    """
+    states = {job.id: job.look_up() for job in jobs}
+    unreadable = [run for run in states.values() if run.state == "unreadable"]
+    for run in unreadable:
+        print(f"reproduce: {run.problem}", file=sys.stderr)
+    missing = [job for job in jobs if states[job.id].state in ("absent", "interrupted", "failed")]
+    if not missing:
+        return len(unreadable)
+    from reproduce.runs.launch import Launcher
+    from reproduce.runs.wandb_mode import wandb_mode
+
+    check_writable(request.runs)
+    local_weights(request.data)
+    at_once = request.jobs or os.cpu_count() or 1
+    mode = wandb_mode(request.wandb)
+    print(f"{len(missing)} of {len(jobs)} runs to do, {at_once} at a time, W&B {mode}", flush=True)
+    return len(unreadable) + Launcher(at_once, mode).run(missing)
+
+
+def _known_records(request: Request, digests: set[str]) -> dict[str, dict[str, Any]]:
+    """Completed records by hash of their configuration, those of the runs before committed ones.
+
+    Args:
+        request: Where to look.
+        digests: Data sets that count; all, if empty.
+    """
+    found: list[dict[str, Any]] = []
+    index = request.out / request.scale / f"{request.name}.json"
+    if index.exists():
+        folder = index.parent / "records"
+        found += [read_record(folder / f"{n}.json") for n in read_json(index)["records"].values()]
+    logged = [run.record for run in all_runs(request.runs) if run.state == "completed"]
+    found += sorted((r for r in logged if r), key=lambda record: str(record["date"]))
+    return {r["config_hash"]: r for r in found if not digests or r["data"]["digest"] in digests}
+
+
+def cell_runs(request: Request, spec: TableSpec, jobs: Iterable[Job]) -> list[CellRun]:
+    """Every cell and seed with its record: from the runs, else from the table as it stands.
+
+    A record counts only if it is of the same data as the jobs.
+    """
+    by_hash = {config_hash(job.config): job for job in jobs}
+    known = _known_records(request, {job.data["digest"] for job in by_hash.values()})
+    flags = trainer_overrides(request.flags)
+    cells = []
+    for row, column in spec.cells():
+        for seed in range(request.seeds):
+            key = config_hash(cell_config(spec, row, column, request.scale, seed, flags))
+            record = known.get(key)
+            if record is not None:
+                cells.append(CellRun(row.key, column.key, seed, record["id"], record))
+            elif key in by_hash:
+                run = by_hash[key].look_up()
+                note = NOTES.get(run.state, run.state)
+                name = run.folder.name
+                cells.append(CellRun(row.key, column.key, seed, name, None, note, run.problem))
+            else:
+                cells.append(CellRun(row.key, column.key, seed, "", None, "not run"))
+    return cells
+
+
+def make_table(request: Request) -> int:
+    """Do all of it; prints the table.
+
+    Returns:
+        Exit status: 0, or 1 if a run failed.
+
+    Raises:
+        UserError: On the user's mistakes, before anything runs.
+    """
+    spec = read_table(request.name)
+    request = replace(request, name=spec.name)
+    target = request.out / request.scale
+    jobs = _plan(request, spec) if request.train or request.data else []
+    check_writable(target)
+    failed = run_missing(request, jobs) if request.train else 0
+    cells = cell_runs(request, spec, jobs)
+    markdown = write_table(request, spec, cells)
+    print(f"\n{markdown}\nwritten to {target / spec.name}.md")
+    return 1 if failed else 0
+
+
+def write_table(request: Request, spec: TableSpec, cells: Sequence[CellRun]) -> str:
+    """Write Markdown, picture, records and the list of records of a table.
+
+    Returns:
+        The Markdown.
+    """
+    target = request.out / request.scale
+    used = {}
+    for cell in cells:
+        if cell.record is not None:
+            used[cell.record["config_hash"]] = cell.id
+            write_atomically(target / "records" / f"{cell.id}.json", dump_record(dict(cell.record)))
+    text = render(spec, request.scale, scale_about(request.scale), cells, code_fingerprint())
+    draw_gains(spec, request.scale, cells, target / f"{spec.name}.svg")
+    source = {"table": spec.name, "scale": request.scale, "seeds": request.seeds, "records": used}
+    write_atomically(target / f"{spec.name}.json", json.dumps(source, indent=1) + "\n")
+    write_atomically(target / f"{spec.name}.md", text)
+    return text
