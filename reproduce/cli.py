@@ -101,6 +101,13 @@ def _bench(options: argparse.Namespace) -> int:
     return 0
 
 
+def _check(options: argparse.Namespace) -> int:
+    from reproduce.tables.check import check_tables
+
+    print(check_tables(options.out))
+    return 0
+
+
 def _shape(text: str) -> tuple[int, int, int, int]:
     numbers = tuple(int(word) for word in text.split(","))
     if len(numbers) != 4 or min(numbers) < 1:
@@ -132,11 +139,12 @@ def build_parser() -> argparse.ArgumentParser:
     table.add_argument("--seeds", type=int, default=3)
     table.add_argument("--runs", type=Path, default=Path("runs"))
     table.add_argument("--out", type=Path, default=REPOSITORY / "tables", help="folder of tables")
-    table.add_argument("--only", default="*", metavar="GLOB", help="rows, or ROW/COLUMN")
+    table.add_argument("--only", default="*", metavar="GLOBS", help="rows, or ROW/COLUMN")
     table.add_argument("--no-train", action="store_true", help="render only what is logged")
     table.add_argument("--dry-run", action="store_true", help="list what exists and would run")
     table.add_argument("--jobs", type=int, default=0, help="runs side by side (default: cores)")
     table.add_argument("--wandb", default="auto", help="auto, online, offline or off")
+    table.add_argument("--launcher", choices=("local",), default="local")
     config = command("config", _config, "print the full YAML of one cell")
     config.add_argument("experiment", help="such as table1/fcn32s_resnet101/level_set")
     config.add_argument("--seed", type=int, default=0)
@@ -156,6 +164,8 @@ def build_parser() -> argparse.ArgumentParser:
     bench.add_argument("--shape", type=_shape, default=(10, 21, 321, 321), metavar="B,C,H,W")
     bench.add_argument("--rounds", type=int, default=9)
     bench.add_argument("--out", type=Path, help="folder for bench_loss.md and .json")
+    check = command("check", _check, "that committed tables are what their records give")
+    check.add_argument("--out", type=Path, default=REPOSITORY / "tables", help="folder of tables")
     for name in LIGHTNING_COMMANDS:
         commands.add_parser(name, help=f"LightningCLI's {name}", add_help=False)
     return parser

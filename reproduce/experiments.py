@@ -154,7 +154,9 @@ class TableSpec:
     gain: tuple[str, str]
 
     def cells(self, only: str = "*") -> Iterator[tuple[Row, Column]]:
-        """Cells that are trained and match a glob on ``row``, ``row/column`` or the label.
+        """Cells that are trained and match one of some globs, separated by commas.
+
+        A glob is compared with ``row``, ``row/column`` and the label of the row.
 
         Raises:
             UserError: If nothing matches.
@@ -165,8 +167,9 @@ class TableSpec:
             for column in self.columns
             if column.loss is not None
             and any(
-                fnmatch.fnmatch(name, only)
+                fnmatch.fnmatch(name, glob)
                 for name in (row.key, f"{row.key}/{column.key}", row.label)
+                for glob in only.split(",")
             )
         ]
         if not found:

@@ -31,8 +31,8 @@ class LevelSetCallback(L.Callback):
     ``(B, C, H, W)`` and integer labels ``(B, H, W)``; nothing else of it changes, the names in its
     state dict included. A plain ``nn.CrossEntropyLoss`` is replaced by the fused loss, which costs
     less than it did; to any other criterion the energy is added. While attached, the energy and
-    the criterion's own value of each training step are logged as ``train/level_set`` and
-    ``train/criterion``, summed over the calls of a step (four with MSC).
+    the criterion's own value are logged as ``train/level_set`` and ``train/criterion`` every
+    ``log_every_n_steps``, summed over the calls of a step (four with MSC).
 
     Args:
         lam: Weight; with 0 the energy is only monitored.
@@ -126,14 +126,15 @@ class LevelSetCallback(L.Callback):
 
     def on_train_batch_end(
         self,
-        trainer: L.Trainer,  # noqa: ARG002
+        trainer: L.Trainer,
         pl_module: L.LightningModule,
         outputs: Any,  # noqa: ANN401, ARG002 - Lightning's signature
         batch: Any,  # noqa: ANN401, ARG002
         batch_idx: int,  # noqa: ARG002
     ) -> None:
-        """Log both terms of the step."""
-        if self._energies:
+        """Log both terms of the step, as often as the trainer logs."""
+        every: int = trainer.log_every_n_steps  # type: ignore[attr-defined]
+        if self._energies and trainer.global_step % every == 0:
             pl_module.log("train/criterion", torch.stack(self._values).sum())
             pl_module.log("train/level_set", torch.stack(self._energies).sum())
         self._values, self._energies = [], []

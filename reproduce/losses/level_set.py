@@ -116,7 +116,7 @@ def level_set_energy(
     dtype = torch.promote_types(logits.dtype, torch.float32)
     with torch.autocast(logits.device.type, enabled=False):
         phi = logits.to(dtype).flatten(2).softmax(1) - 0.5
-        labels = target.flatten(1).masked_fill(~valid, num_classes)
+        labels = target.flatten(1).long().masked_fill(~valid, num_classes)
         inside = F.one_hot(labels, num_classes + 1)[..., :num_classes].movedim(-1, 1).to(dtype)
         outside = valid.unsqueeze(1).to(dtype) - inside
         energy, _, _ = region_energy(heaviside(phi, kind, eps), inside, outside)

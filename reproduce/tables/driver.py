@@ -173,6 +173,11 @@ def make_table(request: Request) -> int:
     return 1 if failed else 0
 
 
+def render_cells(request: Request, spec: TableSpec, cells: Sequence[CellRun]) -> str:
+    """Markdown of a table's cells."""
+    return render(spec, request.scale, scale_about(request.scale), cells, code_fingerprint())
+
+
 def write_table(request: Request, spec: TableSpec, cells: Sequence[CellRun]) -> str:
     """Write Markdown, picture, records and the list of records of a table.
 
@@ -185,9 +190,15 @@ def write_table(request: Request, spec: TableSpec, cells: Sequence[CellRun]) -> 
         if cell.record is not None:
             used[cell.record["config_hash"]] = cell.id
             write_atomically(target / "records" / f"{cell.id}.json", dump_record(dict(cell.record)))
-    text = render(spec, request.scale, scale_about(request.scale), cells, code_fingerprint())
+    text = render_cells(request, spec, cells)
     draw_gains(spec, request.scale, cells, target / f"{spec.name}.svg")
-    source = {"table": spec.name, "scale": request.scale, "seeds": request.seeds, "records": used}
+    source = {
+        "table": spec.name,
+        "scale": request.scale,
+        "seeds": request.seeds,
+        "flags": list(request.flags),
+        "records": used,
+    }
     write_atomically(target / f"{spec.name}.json", json.dumps(source, indent=1) + "\n")
     write_atomically(target / f"{spec.name}.md", text)
     return text

@@ -1,6 +1,7 @@
 """The checks that every loss must pass: subclass ``LossHarness`` and name the loss."""
 
 import copy
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 import pytest
@@ -23,7 +24,7 @@ def random_case(
     return logits, target
 
 
-def gradient(loss: nn.Module, logits: Tensor, target: Tensor) -> Tensor:
+def gradient(loss: Callable[[Tensor, Tensor], Tensor], logits: Tensor, target: Tensor) -> Tensor:
     leaf = logits.detach().clone().requires_grad_()
     (grad,) = torch.autograd.grad(loss(leaf, target), leaf)
     return grad
@@ -164,4 +165,4 @@ class LossHarness:
             optimiser.zero_grad()
             loss(net(images), target).backward()
             optimiser.step()
-        return (net(images).argmax(1) == target).float().mean().item()
+        return float((net(images).argmax(1) == target).float().mean())

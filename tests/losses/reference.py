@@ -1,4 +1,4 @@
-"""Slow references, written from the paper's formulas pixel by pixel; they share no code with ours."""
+"""Slow references, written from the paper's formulas pixel by pixel, sharing no code with ours."""
 
 import math
 
@@ -34,11 +34,10 @@ def energy_reference(
             g = [1.0 if truth[y][x] == label else 0.0 for y, x in pixels]
             h = [heaviside_reference(probability[p][label] - 0.5, kind, eps) for p in pixels]
             inside, outside = math.fsum(h), math.fsum(1 - v for v in h)
-            c1 = math.fsum(a * b for a, b in zip(g, h, strict=True)) / inside if inside else 0.0
-            c2 = math.fsum(a * (1 - b) for a, b in zip(g, h, strict=True)) / outside if outside else 0.0
-            total += math.fsum(
-                (a - c1) ** 2 * b + (a - c2) ** 2 * (1 - b) for a, b in zip(g, h, strict=True)
-            )
+            pairs = list(zip(g, h, strict=True))
+            c1 = math.fsum(a * b for a, b in pairs) / inside if inside else 0.0
+            c2 = math.fsum(a * (1 - b) for a, b in pairs) / outside if outside else 0.0
+            total += math.fsum((a - c1) ** 2 * b + (a - c2) ** 2 * (1 - b) for a, b in pairs)
         energies.append(total)
     return energies
 

@@ -1,7 +1,7 @@
 """Cross-entropy and energy in one pass."""
 
 import math
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 import torch
@@ -17,7 +17,7 @@ LAM = 0.03
 
 class TestCrossEntropyLevelSetLoss(LossHarness):
     loss_class = CrossEntropyLevelSetLoss
-    options = {"lam": LAM}
+    options: ClassVar[dict[str, Any]] = {"lam": LAM}
 
     def reference(self, logits: Tensor, target: Tensor) -> float:
         energy = math.fsum(energy_reference(logits, target)) / len(logits)
@@ -50,7 +50,8 @@ def test_equals_its_parts(
 def test_terms() -> None:
     logits, target = random_case()
     terms = CrossEntropyLevelSetLoss(LAM).terms(logits, target)
-    torch.testing.assert_close(terms.cross_entropy, F.cross_entropy(logits, target, ignore_index=255))
+    cross_entropy = F.cross_entropy(logits, target, ignore_index=255)
+    torch.testing.assert_close(terms.cross_entropy, cross_entropy)
     torch.testing.assert_close(terms.level_set, LevelSetLoss()(logits, target))
     torch.testing.assert_close(terms.loss, terms.cross_entropy + LAM * terms.level_set)
     assert not terms.level_set.requires_grad

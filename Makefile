@@ -1,0 +1,74 @@
+# Every target sets up what it needs by itself; `make help` lists them.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+
+SCALE ?= demo
+SEEDS ?= 3
+DATA ?=
+RUNS ?= runs
+LAUNCHER ?= local
+ARGS ?=
+WANDB ?= auto
+PYTHON ?= python3
+
+BIN := .venv/bin
+READY := .venv/.ready
+OPTIONS = --scale $(SCALE) --seeds $(SEEDS) --runs $(RUNS) --launcher $(LAUNCHER) --wandb $(WANDB) \
+	$(if $(DATA),--data $(DATA)) -- $(ARGS)
+
+TABLES := table1
+
+.PHONY: help setup $(TABLES) tables test lint format types check bench data-demo clean
+
+help: ## Show this list
+	@awk -F':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@echo
+	@echo "  Variables: SCALE=demo|lite|paper SEEDS=3 DATA=folder RUNS=runs LAUNCHER=local WANDB=auto|offline|off"
+	@echo "  ARGS='--trainer.devices=2 --trainer.strategy=ddp': any Lightning flags"
+
+setup: $(READY) ## Make .venv and install everything into it
+
+$(READY): pyproject.toml constraints.txt
+	@command -v $(PYTHON) >/dev/null || { echo "make: no $(PYTHON) found: install Python 3.11 or later, or name one with PYTHON=" >&2; exit 2; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "make: $$($(PYTHON) --version) is too old: Python 3.11 or later is needed, name one with PYTHON=" >&2; exit 2; }
+	@command -v $${CXX:-g++} >/dev/null || command -v c++ >/dev/null || { echo "make: no C++ compiler found, pydensecrf2 needs one: install g++ (Debian: apt-get install g++)" >&2; exit 2; }
+	@[ -x $(BIN)/python ] || [ $$(df -Pk . | awk 'NR==2{print $$4}') -gt 8000000 ] || { echo "make: less than 8 GB free here, the packages need about 7: free some space" >&2; exit 2; }
+	@echo "Setting up .venv (about 3 GB of downloads, some minutes) ..."
+	@[ -x $(BIN)/python ] || $(PYTHON) -m venv .venv || { echo "make: $(PYTHON) -m venv failed: install the venv module (Debian: apt-get install python3-venv)" >&2; exit 2; }
+	@if command -v uv >/dev/null; then VIRTUAL_ENV=.venv uv pip install -q -c constraints.txt -e '.[dev]'; \
+	else $(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[dev]' 2> >(grep -v '^WARNING: Location' >&2); fi
+	@touch $@
+
+table1: $(READY) ## Table 1: seven architectures, baseline against level set loss
+
+$(TABLES):
+	@$(BIN)/reproduce table $@ $(OPTIONS)
+
+tables: $(TABLES) ## All tables
+
+test: $(READY) ## Run the tests
+	@$(BIN)/python -m pytest -n 2 --dist loadfile
+
+lint: $(READY) ## Style: ruff's checks and format
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+
+format: $(READY) ## Apply ruff's fixes and format
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+types: $(READY) ## Types: mypy, strict
+	@$(BIN)/mypy
+
+check: lint types ## Style, types, and that the tables are what their records give
+	@$(BIN)/reproduce check
+
+bench: $(READY) ## Time and memory of the loss against cross-entropy
+	@$(BIN)/reproduce bench loss --out bench
+
+data-demo: $(READY) ## Generate the demo data (made by itself when needed)
+	@$(BIN)/reproduce data prepare shapes
+
+clean: ## Remove caches (never data, runs or tables)
+	@rm -rf .mypy_cache .ruff_cache .pytest_cache build *.egg-info
+	@find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +
