@@ -202,6 +202,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except UserError as error:
         print(f"reproduce: {error}", file=sys.stderr)
         return 2
+    except OSError as error:
+        print(f"reproduce: {error}: free space or choose another folder", file=sys.stderr)
+        return 2
     except KeyboardInterrupt:
         print("reproduce: interrupted; the same command goes on", file=sys.stderr)
         return 130

@@ -74,16 +74,21 @@ class EpochSampler(Sampler[tuple[int, int]]):
     Args:
         length: Number of samples.
         seed: Equal seeds give equal permutations, whatever the state of torch's generator.
+        rank: Which of the processes this is.
+        world: Number of processes. They take turns, so that their batches together are the batch
+            a single process would see; a rest that is no full turn is left out.
     """
 
-    def __init__(self, length: int, seed: int) -> None:
+    def __init__(self, length: int, seed: int, rank: int = 0, world: int = 1) -> None:
         self.length = length
         self.seed = seed
+        self.rank = rank
+        self.world = world
         self.epoch = 0
 
     def __len__(self) -> int:
-        """Samples in an epoch."""
-        return self.length
+        """Samples in an epoch of this process."""
+        return self.length // self.world
 
     def set_epoch(self, epoch: int) -> None:
         """Choose the permutation; Lightning calls it before every epoch."""
@@ -92,4 +97,5 @@ class EpochSampler(Sampler[tuple[int, int]]):
     def __iter__(self) -> Iterator[tuple[int, int]]:
         """Keys of one epoch."""
         order = np.random.default_rng([self.seed, self.epoch]).permutation(self.length)
-        return ((self.epoch, int(index)) for index in order)
+        mine = order[self.rank :: self.world][: len(self)]
+        return ((self.epoch, int(index)) for index in mine)

@@ -15,7 +15,9 @@ from reproduce.data.transforms import TrainTransform
 class SegmentationDataModule(L.LightningDataModule):
     """Loaders over one data set; batches are described in ``reproduce.models.module``.
 
-    Validation images keep their size, so their batch size must be 1 unless all sizes are equal.
+    The loaders split the data over processes by themselves: train with the trainer's option
+    ``use_distributed_sampler=False``. Validation images keep their size, so their batch size must
+    be 1 unless all sizes are equal.
 
     Args:
         root: Folder of the data set.
@@ -90,18 +92,25 @@ class SegmentationDataModule(L.LightningDataModule):
             **options,
         )
 
+    def _process(self) -> tuple[int, int]:
+        """Rank and number of processes."""
+        trainer = self.trainer
+        return (trainer.global_rank, trainer.world_size) if trainer else (0, 1)
+
     def train_dataloader(self) -> DataLoader[dict[str, Any]]:
         """Shuffled, augmented batches of equal size; the rest of an epoch is dropped."""
         return self._loader(
             self.train_set,
             batch_size=self.batch_size,
-            sampler=EpochSampler(len(self.train_set), self.sampler_seed),
+            sampler=EpochSampler(len(self.train_set), self.sampler_seed, *self._process()),
             drop_last=True,
         )
 
     def val_dataloader(self) -> DataLoader[dict[str, Any]]:
-        """Every validation image once, in the order of the list."""
-        return self._loader(self.val_set, batch_size=self.val_batch_size)
+        """Every validation image once; several processes share them without repeats."""
+        rank, world = self._process()
+        mine = range(rank, len(self.val_set), world)
+        return self._loader(self.val_set, batch_size=self.val_batch_size, sampler=mine)
 
     test_dataloader = val_dataloader
     predict_dataloader = val_dataloader

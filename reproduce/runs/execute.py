@@ -22,6 +22,7 @@ import lightning as L
 import torch
 import yaml
 from lightning.pytorch.loggers import CSVLogger, Logger, WandbLogger
+from torch import Tensor
 
 from reproduce.errors import UserError
 from reproduce.files import read_json, write_atomically
@@ -91,8 +92,8 @@ class RecordCallback(L.Callback):
         """Check what was counted and keep the scores."""
         if trainer.sanity_checking or not isinstance(pl_module, SegmentationModule):
             return
-        matrix = pl_module.scores.confusion.cpu()
-        found = {"images": len(pl_module.image_iou), "valid_pixels": int(matrix.sum())}
+        matrix, image_iou = _gather(trainer, pl_module)
+        found = {"images": len(image_iou), "valid_pixels": int(matrix.sum())}
         if found != self.expected:
             raise RuntimeError(f"evaluated {found}, the data set's manifest has {self.expected}")
         iou = [None if math.isnan(v) else round(v * 100, 4) for v in iou_per_class(matrix).tolist()]
@@ -105,10 +106,21 @@ class RecordCallback(L.Callback):
         }
         metrics = {k: round(float(v), 6) for k, v in trainer.callback_metrics.items()}
         self.history.append({"step": trainer.global_step, **metrics})
-        self.image_iou = {k: round(v * 100, 2) for k, v in pl_module.image_iou.items()}
+        self.image_iou = {k: round(v * 100, 2) for k, v in image_iou.items()}
         self.confusion = matrix.tolist()
         if not self.best or (self.last["miou"] or 0) > (self.best["miou"] or 0):
             self.best = self.last
+
+
+def _gather(trainer: L.Trainer, module: SegmentationModule) -> tuple[Tensor, dict[str, float]]:
+    """Confusion matrix and IoU of each image over all processes."""
+    matrix = module.scores.confusion.clone()
+    if trainer.world_size == 1:
+        return matrix.cpu(), module.image_iou
+    torch.distributed.all_reduce(matrix)
+    parts: list[dict[str, float]] = [{} for _ in range(trainer.world_size)]
+    torch.distributed.all_gather_object(parts, module.image_iou)
+    return matrix.cpu(), {name: iou for part in parts for name, iou in part.items()}
 
 
 def _loggers(folder: Path, job: dict[str, Any]) -> list[Logger]:
