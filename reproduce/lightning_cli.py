@@ -1,5 +1,7 @@
 """LightningCLI over the configurations under ``experiments/``."""
 
+import sys
+import warnings
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,40 +15,69 @@ from reproduce.models import SegmentationModule
 #: What jsonargparse raises for a wrong option.
 PARSER_ERRORS = ("ArgumentError", "NSKeyError")
 
+#: Lines of its messages that tell what is wrong and where.
+TELLING = ("Parser key", "Problem with", "not accept", "not expected", "Expected", "required")
 
-def build_cli(config: Mapping[str, Any], trainer: Mapping[str, Any] | None = None) -> LightningCLI:
-    """Trainer, model and data of a configuration, instantiated and seeded.
 
-    Args:
-        config: ``seed_everything``, ``model``, ``data`` and ``trainer``.
-        trainer: Further options of the trainer, objects allowed.
+class _Parsed(LightningCLI):
+    """Stops after parsing."""
 
-    Raises:
-        UserError: If the configuration does not fit the classes; the message names the option.
-    """
+    def instantiate_classes(self) -> None:
+        """Nothing."""
+
+
+def _build(
+    cli: type[LightningCLI], config: Mapping[str, Any], trainer: Mapping[str, Any]
+) -> LightningCLI:
     try:
-        return LightningCLI(
-            SegmentationModule,
-            SegmentationDataModule,
-            subclass_mode_model=True,
-            subclass_mode_data=True,
-            save_config_callback=None,
-            trainer_defaults=dict(trainer or {}),
-            parser_kwargs={"exit_on_error": False},
-            run=False,
-            args=merge(config, {}),
-        )
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # it warns of arguments beside those of the process
+            return cli(
+                SegmentationModule,
+                SegmentationDataModule,
+                subclass_mode_model=True,
+                subclass_mode_data=True,
+                save_config_callback=None,
+                trainer_defaults=dict(trainer),
+                parser_kwargs={"exit_on_error": False},
+                run=False,
+                args=merge(config, {}),
+            )
     except Exception as error:
         if type(error).__name__ not in PARSER_ERRORS:
             raise
         raise UserError(f"configuration: {shorten(str(error))}") from None
 
 
+def build_cli(config: Mapping[str, Any], trainer: Mapping[str, Any] | None = None) -> LightningCLI:
+    """Trainer, model and data of a configuration, instantiated and seeded.
+
+    Args:
+        config: ``seed_everything``, ``model``, ``data`` and ``trainer``.
+        trainer: Defaults for further options of the trainer.
+
+    Raises:
+        UserError: If the configuration does not fit the classes; the message names the option.
+    """
+    return _build(LightningCLI, config, trainer or {})
+
+
+def check_config(config: Mapping[str, Any]) -> None:
+    """Parse a configuration without building anything.
+
+    Raises:
+        UserError: As :func:`build_cli`.
+    """
+    _build(_Parsed, config, {})
+
+
 def shorten(message: str) -> str:
     """The telling part of one of jsonargparse's messages, in one line."""
-    lines = [line.strip(" -") for line in message.splitlines() if line.strip()]
-    telling = [line for line in lines if "not expected" in line or "Expected" in line]
-    return "; ".join((telling or lines)[-2:])
+    lines = [line.strip(" -:") for line in message.splitlines() if line.strip()]
+    telling = [
+        line for line in lines if any(word in line for word in TELLING) and "NoneType" not in line
+    ]
+    return ": ".join(telling or lines[-1:])
 
 
 def run_command(arguments: list[str]) -> int:
@@ -58,6 +89,8 @@ def run_command(arguments: list[str]) -> int:
     Raises:
         UserError: On a mistake in the options.
     """
+    # LightningCLI reads the words of the process; given them as arguments it would warn.
+    sys.argv = ["reproduce", *arguments]
     try:
         LightningCLI(
             SegmentationModule,
@@ -66,7 +99,6 @@ def run_command(arguments: list[str]) -> int:
             subclass_mode_data=True,
             save_config_callback=None,
             parser_kwargs={"allow_abbrev": False, "exit_on_error": False},
-            args=arguments,
         )
     except Exception as error:
         if type(error).__name__ not in PARSER_ERRORS:

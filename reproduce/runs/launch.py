@@ -14,10 +14,13 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import Any
 
 from tqdm import tqdm
 
+from reproduce.errors import UserError
 from reproduce.runs.plan import Job, write_job
 from reproduce.runs.record import write_record
 
@@ -31,6 +34,19 @@ def _enter(folder: Path) -> None:
     from reproduce.runs.execute import main
 
     sys.exit(main(folder))
+
+
+def _check(configs: list[dict[str, Any]], answer: Connection) -> None:
+    """Body of a forked process that parses configurations; answers with the first mistake."""
+    from reproduce.lightning_cli import check_config  # loaded in the fork server
+
+    try:
+        for config in configs:
+            check_config(config)
+    except UserError as error:
+        answer.send(str(error))
+    else:
+        answer.send("")
 
 
 @dataclass
@@ -103,10 +119,14 @@ class Launcher:
 
         Returns:
             How many failed.
+
+        Raises:
+            UserError: Before anything runs, if a configuration does not fit its classes.
         """
         os.environ["OMP_NUM_THREADS"] = str(THREADS)
         context = multiprocessing.get_context("forkserver")
         context.set_forkserver_preload(["reproduce.runs.execute"])
+        self._check_configs(jobs, context)
         waiting, running = list(jobs), list[_Running]()
         done_steps, failed, begun = 0, 0, time.monotonic()
         total = sum(job.steps for job in jobs)
@@ -129,6 +149,23 @@ class Launcher:
                 item.kill()
             bar.close()
         return failed
+
+    def _check_configs(
+        self, jobs: Sequence[Job], context: multiprocessing.context.ForkServerContext
+    ) -> None:
+        """Parse one configuration per experiment."""
+        configs = {job.experiment: job.config for job in jobs}
+        here, there = context.Pipe(duplex=False)
+        process = context.Process(target=_check, args=(list(configs.values()), there))
+        process.start()
+        there.close()
+        try:
+            mistake = here.recv()
+        except EOFError:
+            mistake = ""  # it crashed: the runs will say why
+        process.join()
+        if mistake:
+            raise UserError(mistake)
 
     def _finish(self, item: _Running) -> bool:
         """Whether the run failed; makes sure that it has a record."""

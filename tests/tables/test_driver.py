@@ -1,0 +1,113 @@
+"""The driver without training: planning, rendering from logs, committed tables."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from reproduce.errors import UserError
+from reproduce.experiments import REPOSITORY
+from reproduce.runs.plan import per_device
+from reproduce.runs.record import write_record
+from reproduce.tables.check import check_tables, stale_tables
+from reproduce.tables.driver import Request, dry_run, make_table
+from tests.conftest import make_voc
+from tests.tables.examples import make_record
+
+
+@pytest.fixture
+def request_of(tmp_path: Path) -> Any:
+    root = make_voc(tmp_path / "shapes", classes=7)
+
+    def build(**changes: Any) -> Request:
+        options: dict[str, Any] = {
+            "name": "1",
+            "data": root,
+            "runs": tmp_path / "runs",
+            "out": tmp_path / "tables",
+            "train": False,
+        }
+        return Request(**{**options, **changes})
+
+    return build
+
+
+def test_committed_tables_are_what_their_records_give() -> None:
+    assert "every table" in check_tables(REPOSITORY / "tables")
+
+
+def test_tampering_is_found(tmp_path: Path) -> None:
+    out = Path(shutil.copytree(REPOSITORY / "tables", tmp_path / "tables"))
+    page = next(out.glob("*/table1.md"))
+    page.write_text(page.read_text().replace("65.1", "65.2"))
+    assert stale_tables(out) == [str(page)]
+    with pytest.raises(UserError, match=r"table1.md is not what its records give"):
+        check_tables(out)
+
+
+def test_renders_what_is_logged(request_of: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    request = request_of(data=None)
+    for seed in range(2):
+        record = make_record("fcn32s_resnet101", "baseline", seed, 20.0 + seed)
+        write_record(request.runs / record["id"] / "record.json", record)
+    assert make_table(request) == 0
+    page = (request.out / "demo" / "table1.md").read_text()
+    assert "| FCN-32s-ResNet101 | 20.50 ± 6.35 | 65.1 |" in page
+    assert page in capsys.readouterr().out
+    assert (request.out / "demo" / "table1.svg").read_text().startswith("<?xml")
+    assert stale_tables(request.out) == []
+    shutil.rmtree(request.runs)
+    assert make_table(request) == 0
+    assert (request.out / "demo" / "table1.md").read_text() == page
+
+
+def test_records_of_other_data_do_not_count(request_of: Any) -> None:
+    request = request_of()
+    record = make_record("fcn32s_resnet101", "baseline", 0, 20.0)
+    write_record(request.runs / record["id"] / "record.json", record)
+    assert make_table(request) == 0
+    page = (request.out / "demo" / "table1.md").read_text()
+    assert "| FCN-32s-ResNet101 | not run | 65.1 |" in page
+
+
+def test_dry_run(request_of: Any) -> None:
+    lines = dry_run(request_of(only="fcn8s*", seeds=2)).splitlines()
+    assert len(lines) == 4
+    assert all(line.endswith("absent, would run") for line in lines)
+    assert len({line.split()[0] for line in lines}) == 4
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"seeds": 0}, "expected at least 1 seed, got 0"),
+        ({"name": "table7"}, "unknown table"),
+        ({"only": "fcn9s"}, "matches nothing"),
+        ({"flags": ["--devices=2"]}, "expected a Lightning flag"),
+        ({"scale": "lite", "data": None}, "no data: name the folder of voc with DATA="),
+        ({"scale": "lite", "data": Path("/nonexistent")}, "expected a VOC root"),
+    ],
+)
+def test_mistakes(request_of: Any, changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        make_table(request_of(train=True, **changes))
+
+
+def test_the_whole_batch_is_kept_on_several_devices() -> None:
+    def config(batch: int) -> dict[str, Any]:
+        return {"trainer": {"devices": 2}, "data": {"init_args": {"batch_size": batch}}}
+
+    assert per_device(config(8))["data"]["init_args"]["batch_size"] == 4
+    with pytest.raises(UserError, match="a batch of 7 cannot be split over 2 devices"):
+        per_device(config(7))
+
+
+def test_index_names_its_records(request_of: Any) -> None:
+    request = request_of(data=None)
+    record = make_record("fcn32s_resnet101", "baseline", 0, 20.0)
+    write_record(request.runs / record["id"] / "record.json", record)
+    make_table(request)
+    index = json.loads((request.out / "demo" / "table1.json").read_text())
+    assert index["records"] == {record["config_hash"]: record["id"]}

@@ -1,0 +1,228 @@
+"""Every fragment and every cell: composed, explicit, instantiated and fast-run."""
+
+import inspect
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from reproduce import data as data_modules
+from reproduce import models
+from reproduce.errors import UserError
+from reproduce.experiments import (
+    EXPERIMENTS,
+    SCALES,
+    compose,
+    merge,
+    read_table,
+    read_yaml,
+    table_names,
+)
+from reproduce.runs.plan import cell_config, trainer_overrides
+from tests.conftest import make_camvid, make_voc
+
+ARCHITECTURES = sorted(p.stem for p in (EXPERIMENTS / "arch").glob("*.yaml"))
+LOSSES = sorted(p.stem for p in (EXPERIMENTS / "loss").glob("*.yaml"))
+CELLS = [
+    f"{name}/{row.key}/{column.key}"
+    for name in table_names()
+    for row, column in read_table(name).cells()
+]
+
+
+def config_of(cell: str, scale: str) -> dict[str, Any]:
+    name, key = cell.split("/", 1)
+    table = read_table(name)
+    row, column = next(table.cells(key))
+    return cell_config(table, row, column, scale, 0, {})
+
+
+@pytest.fixture(scope="module")
+def roots(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    folder = tmp_path_factory.mktemp("data")
+    return {
+        "VOCDataModule": make_voc(folder / "voc"),
+        "ShapesDataModule": make_voc(folder / "shapes", classes=7),
+        "CamVidDataModule": make_camvid(folder / "camvid"),
+    }
+
+
+def fast_run(config: dict[str, Any], roots: dict[str, Path]) -> Any:
+    """One training and one validation step on tiny crops; the Lightning trainer afterwards."""
+    from reproduce.lightning_cli import build_cli
+
+    root = roots[config["data"]["class_path"].rpartition(".")[2]]
+    small: dict[str, Any] = {
+        "model": {"init_args": {"weights": None}},
+        "data": {"init_args": {"root": str(root), "batch_size": 2, "crop": 65, "num_workers": 0}},
+        "trainer": {"accelerator": "cpu", "fast_dev_run": True},
+    }
+    small["data"]["init_args"]["val_batch_size"] = 1
+    cli = build_cli(
+        merge(config, small), {"enable_progress_bar": False, "enable_model_summary": False}
+    )
+    cli.trainer.fit(cli.model, cli.datamodule)
+    return cli.trainer
+
+
+@pytest.mark.parametrize("cell", [c for c in CELLS if c.endswith("level_set")])
+@pytest.mark.parametrize("scale", SCALES)
+def test_cells_run(cell: str, scale: str, roots: dict[str, Path]) -> None:
+    """At paper scale these are ResNet-101 and VGG-16 at their true size."""
+    trainer = fast_run(config_of(cell, scale), roots)
+    assert trainer.global_step == 1
+    assert 0 <= trainer.callback_metrics["val/miou"] <= 100
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_losses_run(loss: str, roots: dict[str, Path]) -> None:
+    trainer = fast_run(compose(ARCHITECTURES[0], "voc", loss, "demo"), roots)
+    assert trainer.global_step == 1
+
+
+def test_camvid_runs(roots: dict[str, Path]) -> None:
+    trainer = fast_run(compose("fcn8s_resnet101", "camvid", "level_set", "lite"), roots)
+    assert trainer.global_step == 1
+
+
+@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("scale", SCALES)
+def test_cells_are_explicit(cell: str, scale: str) -> None:
+    """No option that changes a result is left to a default of the code."""
+    config = config_of(cell, scale)
+    model = getattr(models, config["model"]["class_path"].rpartition(".")[2])
+    options = set(inspect.signature(models.SegmentationModule.__init__).parameters)
+    options |= set(inspect.signature(model.__init__).parameters)
+    options -= {"self", "options", "criterion"}
+    assert options == set(config["model"]["init_args"])
+    recipe = set(config["model"]["init_args"]["recipe"])
+    unused = {"poly": {"milestones", "gamma"}, "step": {"power"}}
+    needed = set(inspect.signature(models.Recipe).parameters)
+    assert needed - recipe <= unused[config["model"]["init_args"]["recipe"]["policy"]]
+    module = getattr(data_modules, config["data"]["class_path"].rpartition(".")[2])
+    wanted = set(inspect.signature(module.__init__).parameters) - {"self", "seed"}
+    assert wanted - set(config["data"]["init_args"]) <= {"val_batch_size"}
+
+
+def test_pairs_differ_in_the_loss_alone() -> None:
+    for name in table_names():
+        table = read_table(name)
+        for row in table.rows:
+            base, ours = (config_of(f"{name}/{row.key}/{c}", "demo") for c in table.gain[::-1])
+            for config in (base, ours):
+                config["trainer"].pop("callbacks")
+            assert base == ours
+
+
+def test_every_fragment_is_used_and_says_what_it_is() -> None:
+    for path in EXPERIMENTS.rglob("*.yaml"):
+        assert path.read_text().startswith("# "), f"{path} does not say what it is"
+    used = {row.arch for name in table_names() for row in read_table(name).rows}
+    assert used == set(ARCHITECTURES)
+    assert {p.stem for p in (EXPERIMENTS / "scale").glob("*.yaml")} == set(SCALES)
+
+
+def test_table_1_has_the_papers_gains() -> None:
+    rows = {row.label: row.paper for row in read_table("1").rows}
+    gains = {k: round(v["level_set"] - v["baseline"], 1) for k, v in rows.items()}
+    assert gains["FCN-32s-ResNet101"] == 3.8
+    assert gains["DeepLab-ResNet101"] == 1.4
+    assert len(rows) == 7
+
+
+@pytest.fixture
+def copy(tmp_path: Path) -> Path:
+    import shutil
+
+    return Path(shutil.copytree(EXPERIMENTS, tmp_path / "experiments"))
+
+
+def edit(path: Path, change: Any) -> None:
+    value = yaml.safe_load(path.read_text())
+    change(value)
+    path.write_text(yaml.safe_dump(value))
+
+
+@pytest.mark.parametrize(
+    ("file", "change", "message"),
+    [
+        ("table1.yaml", lambda v: v.update(colums={}), r"table1.yaml: unknown key 'colums'"),
+        ("table1.yaml", lambda v: v.pop("gain"), r"table1.yaml: expected title, data, rows"),
+        (
+            "table1.yaml",
+            lambda v: v["rows"]["deeplab_largefov"].update(architecture="x"),
+            r"unknown key 'architecture', expected arch, label, paper",
+        ),
+        ("arch/fcn32s_resnet101.yaml", lambda v: v.update(modle={}), r"unknown key 'modle'"),
+        ("scale/demo.yaml", lambda v: v.pop("data"), r"has no data for voc"),
+        (
+            "scale/demo.yaml",
+            lambda v: v["all"]["model"].update(class_path="reproduce.models.FCN"),
+            r"class_path .* may not be replaced by reproduce.models.FCN",
+        ),
+    ],
+)
+def test_mistakes_in_files(copy: Path, file: str, change: Any, message: str) -> None:
+    edit(copy / file, change)
+
+    def compose_all() -> None:
+        for row, column in read_table("table1", copy).cells():
+            compose(row.arch, "voc", column.loss or "", "demo", copy)
+
+    with pytest.raises(UserError, match=message):
+        compose_all()
+
+
+def test_mistakes_in_names(copy: Path) -> None:
+    with pytest.raises(UserError, match="unknown table 'table9': expected one of table1"):
+        read_table("9")
+    with pytest.raises(UserError, match=r"no arch/alexnet.yaml: expected one of deeplab_largefov"):
+        compose("alexnet", "voc", "level_set", "demo")
+    with pytest.raises(UserError, match=r"--only fcn64 matches nothing .* fcn32s_resnet101"):
+        read_table("1").cells("fcn64")
+    (copy / "table1.yaml").write_text("rows: [")
+    with pytest.raises(UserError, match="is no YAML"):
+        read_yaml(copy / "table1.yaml")
+
+
+def test_unsafe_yaml_is_refused(copy: Path) -> None:
+    (copy / "table1.yaml").write_text("title: !!python/object/apply:os.getcwd []\n")
+    with pytest.raises(UserError, match="is no YAML"):
+        read_table("table1", copy)
+
+
+def test_globs() -> None:
+    def found(only: str) -> list[str]:
+        return [f"{row.key}/{column.key}" for row, column in read_table("1").cells(only)]
+
+    assert found("fcn32s*") == ["fcn32s_resnet101/baseline", "fcn32s_resnet101/level_set"]
+    assert found("FCN-8s-ResNet101") == ["fcn8s_resnet101/baseline", "fcn8s_resnet101/level_set"]
+    assert len(found("*/level_set")) == 7
+    assert len(found("fcn8s*,deeplab_largefov")) == 4
+
+
+def test_overrides() -> None:
+    assert trainer_overrides(["--trainer.devices=2", "--model.init_args.recipe.lr", "0.5"]) == {
+        "trainer": {"devices": 2},
+        "model": {"init_args": {"recipe": {"lr": 0.5}}},
+    }
+    for wrong in (["devices=2"], ["--devices=2"], ["--trainer.devices"]):
+        with pytest.raises(UserError, match="expected a"):
+            trainer_overrides(wrong)
+
+
+@pytest.mark.parametrize(
+    ("flag", "message"),
+    [
+        ("--model.init_args.trunc=thin", "trunc"),
+        ("--trainer.max_stepps=3", "max_stepps"),
+        ("--data.init_args.flip=wide", "flip"),
+    ],
+)
+def test_misspelt_options_are_named(flag: str, message: str, roots: dict[str, Path]) -> None:
+    config = merge(config_of(CELLS[0], "demo"), trainer_overrides([flag]))
+    with pytest.raises(UserError, match=message) as caught:
+        fast_run(config, roots)
+    assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) < 400
