@@ -38,7 +38,6 @@ SCORING = (
     "data/layouts.py",
     "data/loading.py",
     "data/modules.py",
-    "data/shapes.py",
     "data/transforms.py",
     "callbacks/level_set.py",
 )

@@ -6,6 +6,7 @@ Lightning starts more processes from them.
 """
 
 import contextlib
+import logging
 import multiprocessing
 import os
 import signal
@@ -40,6 +41,8 @@ def _check(configs: list[dict[str, Any]], answer: Connection) -> None:
     """Body of a forked process that parses configurations; answers with the first mistake."""
     from reproduce.lightning_cli import check_config  # loaded in the fork server
 
+    for name in ("lightning.pytorch", "lightning.fabric"):
+        logging.getLogger(name).setLevel(logging.ERROR)
     try:
         for config in configs:
             check_config(config)
