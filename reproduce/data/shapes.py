@@ -4,6 +4,8 @@ Everything is drawn with integers and IEEE-exact operations (no trigonometry), s
 the same on every machine.
 """
 
+import hashlib
+import json
 import os
 import shutil
 from pathlib import Path
@@ -14,6 +16,10 @@ from PIL import Image
 
 from reproduce.data.labels import SHAPES, VOID, voc_palette
 from reproduce.errors import UserError
+from reproduce.files import read_json, write_atomically
+
+#: Changed whenever the pictures change.
+VERSION = "1"
 
 SIZE = 96
 COUNTS = {"train": 480, "val": 240}
@@ -43,8 +49,8 @@ def _texture(rng: np.random.Generator, colour: NDArray[np.int64]) -> NDArray[np.
 def _region(rng: np.random.Generator, kind: str) -> NDArray[np.bool_]:
     """Pixels of one randomly placed and rotated object."""
     centre = rng.uniform(0, SIZE, 2)
-    # Half of the objects are small: a radius of 4 to 9 pixels; the others 10 to 24.
-    radius = rng.uniform(4, 9) if rng.random() < 0.5 else rng.uniform(10, 24)
+    # Half of the objects are small: a radius of 5 to 10 pixels; the others 12 to 26.
+    radius = rng.uniform(5, 10) if rng.random() < 0.5 else rng.uniform(12, 26)
     t = rng.uniform(-1, 1)  # rotation by the rational points of the circle
     cosine, sine = (1 - t * t) / (1 + t * t), 2 * t / (1 + t * t)
     y, x = np.mgrid[:SIZE, :SIZE] + 0.5
@@ -75,7 +81,7 @@ def _outer_border(region: NDArray[np.bool_]) -> NDArray[np.bool_]:
 
 
 def draw(rng: np.random.Generator) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """One scene: 3 to 7 overlapping objects, each with a void border one pixel wide.
+    """One scene: 5 to 10 overlapping objects, each with a void border one pixel wide.
 
     Args:
         rng: Source of randomness; equal states give equal scenes.
@@ -85,7 +91,7 @@ def draw(rng: np.random.Generator) -> tuple[NDArray[np.uint8], NDArray[np.uint8]
     """
     image = _texture(rng, COLOURS[0] + rng.integers(-30, 31, 3))
     mask = np.zeros((SIZE, SIZE), np.uint8)
-    for _ in range(rng.integers(3, 8)):
+    for _ in range(rng.integers(5, 11)):
         label = int(rng.integers(1, len(SHAPES.names)))
         region = _region(rng, SHAPES.names[label])
         texture = _texture(rng, COLOURS[label] + rng.integers(-30, 31, 3))
@@ -95,20 +101,36 @@ def draw(rng: np.random.Generator) -> tuple[NDArray[np.uint8], NDArray[np.uint8]
     return np.clip(image, 0, 255).astype(np.uint8), mask
 
 
+def masks_sha256(voc: Path) -> str:
+    """SHA-256 of the labels of all masks, in order of their names; no encoder has a part in it."""
+    digest = hashlib.sha256()
+    for path in sorted((voc / "SegmentationClass").glob("*.png")):
+        with Image.open(path) as file:
+            digest.update(path.name.encode() + np.asarray(file).tobytes())
+    return digest.hexdigest()
+
+
 def make_shapes(root: Path) -> None:
     """Write the data set as ``root/VOC2012`` unless it is there; takes a few seconds.
 
-    The folder appears whole or not at all; one that is there is left alone.
+    The folder appears whole or not at all. One that was made earlier is checked by its hash, and
+    any other data in the VOC layout is left alone.
 
     Args:
         root: Folder to make.
 
     Raises:
-        UserError: If ``root`` holds something else, or cannot be written.
+        UserError: If ``root`` holds something else, cannot be written, or was made by another
+            version or changed.
     """
+    marker = root / "shapes.json"
     if (root / "VOC2012").is_dir():
+        if marker.exists() and read_json(marker) != _marker(root / "VOC2012"):
+            raise UserError(
+                f"{root} was changed, or made by another version: remove it, and it is made again"
+            )
         return
-    if root.is_dir() and any(root.iterdir()):
+    if root.is_dir() and any(p != marker for p in root.iterdir()):
         raise UserError(
             f"expected generated shapes or an empty folder at {root}, found other files: leave "
             "DATA unset for the demo, or name a new folder"
@@ -117,11 +139,16 @@ def make_shapes(root: Path) -> None:
     try:
         _write_voc_layout(work / "VOC2012")
         root.mkdir(parents=True, exist_ok=True)
+        write_atomically(marker, json.dumps(_marker(work / "VOC2012")) + "\n")
         (work / "VOC2012").rename(root / "VOC2012")
     except OSError as error:
         raise UserError(f"{root} cannot be made ({error}): name another folder") from None
     finally:
         shutil.rmtree(work, ignore_errors=True)
+
+
+def _marker(voc: Path) -> dict[str, str]:
+    return {"version": VERSION, "masks_sha256": masks_sha256(voc)}
 
 
 def _write_voc_layout(voc: Path) -> None:

@@ -12,7 +12,9 @@ from reproduce.data.labels import SHAPES
 from reproduce.data.layouts import voc_samples
 from reproduce.data.manifest import data_manifest
 from reproduce.errors import UserError
+from tests.conftest import write_mask
 
+MASKS_SHA256 = "e01454929a32146ddd887dd346ab9d410138309615c7795a2f1c395bbf8280b8"
 DATA = data_set("reproduce.data.ShapesDataModule")
 
 
@@ -49,6 +51,22 @@ def test_foreign_folder_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="leave DATA unset"):
         shapes.make_shapes(tmp_path)
     assert (tmp_path / "thesis.txt").read_text() == "precious"
+
+
+@pytest.mark.usefixtures("small")
+def test_changed_data_is_refused(tmp_path: Path) -> None:
+    shapes.make_shapes(tmp_path / "s")
+    sample = voc_samples(tmp_path / "s", "val")[0]
+    write_mask(sample.mask, np.zeros((96, 96)))
+    with pytest.raises(UserError, match="was changed, or made by another version: remove it"):
+        shapes.make_shapes(tmp_path / "s")
+
+
+def test_the_same_on_every_machine(tmp_path: Path) -> None:
+    """The whole set's labels; a new hash needs a new VERSION."""
+    shapes.make_shapes(tmp_path / "s")
+    found = shapes.masks_sha256(tmp_path / "s" / "VOC2012")
+    assert (shapes.VERSION, found) == ("1", MASKS_SHA256)
 
 
 def test_content() -> None:
