@@ -20,10 +20,14 @@ from typing import Any
 
 import lightning as L
 import torch
+import wandb
+import wandb.apis.public
+import wandb.sdk.wandb_run
 import yaml
 from lightning.pytorch.loggers import CSVLogger, Logger, WandbLogger
 from torch import Tensor
 
+import reproduce.callbacks  # noqa: F401 - named in configurations
 from reproduce.errors import UserError
 from reproduce.files import read_json, write_atomically
 from reproduce.lightning_cli import build_cli
@@ -126,8 +130,6 @@ def _gather(trainer: L.Trainer, module: SegmentationModule) -> tuple[Tensor, dic
 def _loggers(folder: Path, job: dict[str, Any]) -> list[Logger]:
     loggers: list[Logger] = [CSVLogger(folder, name="", version="")]
     if job["wandb"] != "off":
-        import wandb
-
         table, row, column = job["experiment"].split("/")
         loggers.append(
             WandbLogger(
