@@ -139,7 +139,7 @@ def setup(place: Path, tools: Path, *words: str) -> str:
     done = subprocess.run(
         ["make", "setup", *words],
         cwd=place,
-        env={**os.environ, "PATH": str(tools)},
+        env={"PATH": str(tools), "HOME": os.environ.get("HOME", "/")},
         capture_output=True,
         text=True,
         check=False,

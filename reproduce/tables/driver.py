@@ -130,7 +130,8 @@ def _known_records(request: Request, digests: set[str]) -> dict[str, dict[str, A
 def cell_runs(request: Request, spec: TableSpec, jobs: Iterable[Job]) -> list[CellRun]:
     """Every cell and seed with its record: from the runs, else from the table as it stands.
 
-    A record counts only if it is of the same data as the jobs.
+    A record counts only if it is of the same data as the jobs; the failure of a job goes before
+    an older record.
     """
     by_hash = {config_hash(job.config): job for job in jobs}
     known = _known_records(request, {job.data["digest"] for job in by_hash.values()})
@@ -139,16 +140,16 @@ def cell_runs(request: Request, spec: TableSpec, jobs: Iterable[Job]) -> list[Ce
     for row, column in spec.cells():
         for seed in range(request.seeds):
             key = config_hash(cell_config(spec, row, column, request.scale, seed, flags))
+            run = by_hash[key].look_up() if key in by_hash else None
             record = known.get(key)
-            if record is not None:
+            if record is not None and (run is None or run.state not in ("failed", "unreadable")):
                 cells.append(CellRun(row.key, column.key, seed, record["id"], record))
-            elif key in by_hash:
-                run = by_hash[key].look_up()
-                note = NOTES.get(run.state, run.state)
-                name = run.folder.name
-                cells.append(CellRun(row.key, column.key, seed, name, None, note, run.problem))
-            else:
-                cells.append(CellRun(row.key, column.key, seed, "", None, "not run"))
+                continue
+            name, state, problem = ("", "absent", "")
+            if run is not None:
+                name, state, problem = run.folder.name, run.state, run.problem
+            note = NOTES.get(state, state)
+            cells.append(CellRun(row.key, column.key, seed, name, None, note, problem))
     return cells
 
 
@@ -174,8 +175,11 @@ def make_table(request: Request) -> int:
 
 
 def render_cells(request: Request, spec: TableSpec, cells: Sequence[CellRun]) -> str:
-    """Markdown of a table's cells."""
-    return render(spec, request.scale, scale_about(request.scale), cells, code_fingerprint())
+    """Markdown of a table's cells; flags that were given stand in its head."""
+    about = scale_about(request.scale)
+    if request.flags:
+        about += f" Flags over the configuration: `{' '.join(request.flags)}`."
+    return render(spec, request.scale, about, cells, code_fingerprint())
 
 
 def write_table(request: Request, spec: TableSpec, cells: Sequence[CellRun]) -> str:

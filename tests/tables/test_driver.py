@@ -63,6 +63,26 @@ def test_renders_what_is_logged(request_of: Any, capsys: pytest.CaptureFixture[s
     assert (request.out / "demo" / "table1.md").read_text() == page
 
 
+def test_flags_stand_in_the_head(request_of: Any) -> None:
+    request = request_of(data=None, flags=["--trainer.max_steps=3"])
+    assert make_table(request) == 0
+    page = (request.out / "demo" / "table1.md").read_text()
+    assert "Flags over the configuration: `--trainer.max_steps=3`." in page
+    assert stale_tables(request.out) == []
+
+
+def test_a_failure_goes_before_an_older_record(request_of: Any) -> None:
+    request = request_of(seeds=1, only="fcn32s*/baseline")
+    name = dry_run(request).split()[0]
+    record = make_record("fcn32s_resnet101", "baseline", 0, 20.0)
+    path = request.runs / name / "record.json"
+    write_record(path, {**record, "id": name, "state": "failed", "error": "no memory"})
+    make_table(request)
+    page = (request.out / "demo" / "table1.md").read_text()
+    assert "| FCN-32s-ResNet101 | not run (1 failed) | 65.1 |" in page
+    assert "| 0 | failed: no memory |" in page
+
+
 def test_records_of_other_data_do_not_count(request_of: Any) -> None:
     request = request_of()
     record = make_record("fcn32s_resnet101", "baseline", 0, 20.0)
