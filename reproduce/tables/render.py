@@ -37,9 +37,9 @@ def _line(cells: Iterable[str]) -> str:
     return "| " + " | ".join(cells) + " |"
 
 
-def _grid(head: Sequence[str], rows: Iterable[Sequence[str]], right: int = 1) -> list[str]:
-    """Lines of a Markdown table, aligned right from column ``right`` on."""
-    rule = ["---"] * right + ["---:"] * (len(head) - right)
+def _grid(head: Sequence[str], rows: Iterable[Sequence[str]], numbers: str) -> list[str]:
+    """Lines of a Markdown table; ``numbers`` has an x for each column that is aligned right."""
+    rule = ["---:" if mark == "x" else "---" for mark in numbers]
     return [_line(head), _line(rule), *(_line(row) for row in rows)]
 
 
@@ -105,7 +105,7 @@ def _gains(spec: TableSpec, cells: _Cells) -> list[str]:
                 verdict(gain, round(paper, 6)),
             ]
         )
-    return _grid(["Method", "Gain, ours", "Gain, paper", "Verdict"], lines)
+    return _grid(["Method", "Gain, ours", "Gain, paper", "Verdict"], lines, "-xx-")
 
 
 def _run_line(run: CellRun) -> list[str]:
@@ -196,12 +196,14 @@ def render(
         title=spec.title,
         scale=scale,
         about=about,
-        cells="\n".join(_grid(head, body)),
+        cells="\n".join(_grid(head, body, "-" + "x" * (len(head) - 1))),
         ours=ours,
         base=base,
         gains="\n".join(_gains(spec, cells)),
         name=spec.name,
         data=data,
         digests=", ".join(digests) or "none",
-        runs="\n".join(_grid([*RUN_HEAD, "Command"], [_run_line(run) for run in runs], right=2)),
+        runs="\n".join(
+            _grid([*RUN_HEAD, "Command"], [_run_line(run) for run in runs], "--xxxxx---")
+        ),
     )
