@@ -87,20 +87,18 @@ class Job:
 
 def commit() -> str | None:
     """Commit of the code, marked ``+`` where files differ from it; ``None`` outside git."""
-    git = ["git", "-C", str(REPOSITORY)]
+
+    def git(*words: str) -> str:
+        command = ["git", "-C", str(REPOSITORY), *words]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
     try:
-        head = subprocess.run(
-            [*git, "rev-parse", "--short=12", "HEAD"], capture_output=True, text=True, check=True
-        )
-        changed = subprocess.run(
-            [*git, "status", "--porcelain", "--", "reproduce", "experiments"],
-            capture_output=True,
-            text=True,
-            check=True,
+        head = git("rev-parse", "--short=12", "HEAD")
+        return head + (
+            "+" if git("status", "--porcelain", "--", "reproduce", "experiments") else ""
         )
     except (OSError, subprocess.CalledProcessError):
         return None
-    return head.stdout.strip() + ("+" if changed.stdout.strip() else "")
 
 
 #: Sections of a configuration that flags may change.

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from reproduce.errors import UserError
 from reproduce.runs.identity import code_fingerprint, config_hash, run_id
-from reproduce.runs.store import all_runs, look_up
+from reproduce.runs.store import all_runs
 
 
 def list_runs(runs: Path) -> str:
@@ -64,8 +64,7 @@ def verify_runs(runs: Path) -> tuple[str, int]:
     lines, bad = [], 0
     for run in all_runs(runs):
         problem = run.problem if run.state == "unreadable" else ""
-        record = look_up(run.folder).record
-        if record is not None:
+        if (record := run.record) is not None:
             if config_hash(record["config"]) != record["config_hash"]:
                 problem = "its configuration does not have the hash it names"
             elif run_id(record["config"], record["data"]["digest"]) != run.folder.name:

@@ -6,7 +6,7 @@ from typing import Any
 
 from reproduce.experiments import TableSpec
 from reproduce.files import write_atomically
-from reproduce.tables.render import CellRun
+from reproduce.tables.render import CellRun, scores_by_seed
 from reproduce.tables.statistics import paired_gain
 
 
@@ -32,11 +32,7 @@ def draw_gains(spec: TableSpec, scale: str, runs: Sequence[CellRun], path: Path)
         figure, axes = plt.subplots(figsize=(7, 0.8 + 0.42 * len(spec.rows)), layout="constrained")
         axes.axvline(0, color="0.6", linewidth=1)
         for place, row in enumerate(spec.rows):
-            scores: dict[str, dict[int, float]] = {ours: {}, base: {}}
-            for run in runs:
-                if run.row == row.key and run.column in scores and run.record:
-                    scores[run.column][run.seed] = run.record["scores"]["last"]["miou"]
-            gain = paired_gain(scores[ours], scores[base])
+            gain = paired_gain(*(scores_by_seed(runs, row.key, column) for column in spec.gain))
             if gain is not None:
                 width = gain.half_width or 0
                 label = "ours, 95 % interval" if place == 0 else None

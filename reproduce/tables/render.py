@@ -29,6 +29,15 @@ class CellRun(NamedTuple):
     problem: str = ""
 
 
+def scores_by_seed(runs: Iterable[CellRun], row: str, column: str) -> dict[int, float]:
+    """Mean IoU in percent, at the last iterate, of the completed runs of a cell."""
+    return {
+        run.seed: run.record["scores"]["last"]["miou"]
+        for run in runs
+        if run.record and (run.row, run.column) == (row, column)
+    }
+
+
 def _escape(text: str) -> str:
     return " ".join(text.replace("|", "\\|").replace("<", "&lt;").split())
 
@@ -64,9 +73,7 @@ class _Cells:
         return sorted(self.by_cell.get((row.key, column), []), key=lambda run: run.seed)
 
     def scores(self, row: Row, column: str) -> dict[int, float]:
-        return {
-            r.seed: r.record["scores"]["last"]["miou"] for r in self.runs(row, column) if r.record
-        }
+        return scores_by_seed(self.runs(row, column), row.key, column)
 
     def stale(self, row: Row, columns: Sequence[str]) -> bool:
         return any(
