@@ -16,12 +16,14 @@ READY := .venv/.ready
 OPTIONS = --scale $(SCALE) --seeds $(SEEDS) --runs $(RUNS) --launcher $(LAUNCHER) --wandb $(WANDB) \
 	$(if $(DATA),--data $(DATA)) -- $(ARGS)
 
-TABLES := table1
+TABLES := table1 table2 table3 ablations
+DATA_SETS := data-voc data-context data-cityscapes data-camvid
 
 .PHONY: help setup $(TABLES) tables test lint format types check bench data-demo clean
+.PHONY: data-voc data-context data-cityscapes data-camvid
 
 help: ## Show this list
-	@awk -F':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo
 	@echo "  Variables: SCALE=demo|lite|paper SEEDS=3 DATA=folder RUNS=runs LAUNCHER=local WANDB=auto|offline|off"
 	@echo "  ARGS='--trainer.devices=2 --trainer.strategy=ddp': any Lightning flags"
@@ -40,6 +42,9 @@ $(READY): pyproject.toml constraints.txt
 	@touch $@
 
 table1: $(READY) ## Table 1: seven architectures, baseline against level set loss
+table2: $(READY) ## Table 2: PASCAL-Context (demo: generated clutter)
+table3: $(READY) ## Table 3: Cityscapes (demo: generated streets; lite: CamVid)
+ablations: $(READY) ## What the paper leaves open, one change at a time
 
 $(TABLES):
 	@$(BIN)/reproduce table $@ $(OPTIONS)
@@ -68,6 +73,14 @@ bench: $(READY) ## Time and memory of the loss against cross-entropy
 
 data-demo: $(READY) ## Generate the demo data (made by itself when needed)
 	@$(BIN)/reproduce data prepare shapes
+
+data-voc: $(READY) ## Fetch VOC 2012 and SBD into DATA (default: data), check every file
+data-context: $(READY) ## Fetch VOC 2010; PASCAL-Context's labels come from you
+data-cityscapes: $(READY) ## Unpack and check Cityscapes; its archives need a login
+data-camvid: $(READY) ## Check CamVid
+
+$(DATA_SETS):
+	@$(BIN)/reproduce data prepare $(@:data-%=%) --runs $(RUNS) $(if $(DATA),--data $(DATA))
 
 clean: ## Remove caches (never data, runs or tables)
 	@rm -rf .mypy_cache .ruff_cache .pytest_cache build *.egg-info

@@ -1,6 +1,7 @@
 """The command line: ``reproduce``, also ``python -m reproduce``. Heavy packages load late."""
 
 import argparse
+import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -13,7 +14,7 @@ LIGHTNING_COMMANDS = ("fit", "validate", "test", "predict")
 
 
 def _table(options: argparse.Namespace) -> int:
-    from reproduce.tables.driver import Request, dry_run, make_table
+    from reproduce.tables.driver import Request, make_table
 
     request = Request(
         name=options.name,
@@ -29,6 +30,8 @@ def _table(options: argparse.Namespace) -> int:
         flags=options.flags,
     )
     if options.dry_run:
+        from reproduce.tables.dry_run import dry_run
+
         print(dry_run(request))
         return 0
     return make_table(request)
@@ -43,7 +46,7 @@ def _config(options: argparse.Namespace) -> int:
     parts = options.experiment.split("/", 1)
     if len(parts) != 2:
         raise UserError(f"expected TABLE/ROW/COLUMN, got {options.experiment!r}")
-    table = read_table(parts[0])
+    table = read_table(parts[0], options.scale)
     row, column = next(table.cells(parts[1]))
     flags = trainer_overrides(options.flags)
     config = cell_config(table, row, column, options.scale, options.seed, flags)
@@ -70,27 +73,19 @@ def _runs(options: argparse.Namespace) -> int:
 
 
 def _data(options: argparse.Namespace) -> int:
-    import json
-
-    from tqdm import tqdm
-
     from reproduce.data.catalog import DATA_SETS
-    from reproduce.data.manifest import data_manifest
+    from reproduce.data.verify import verify
 
     known = {data.name: data for data in DATA_SETS.values()}
     if options.name not in known:
         raise UserError(f"unknown data {options.name!r}: expected one of {', '.join(known)}")
     data = known[options.name]
+    root = options.data or (Path("data") / data.name if data.make else Path("data"))
     if options.action == "prepare":
-        if data.make is None:
-            raise UserError(
-                f"{data.name} cannot be generated: unpack it yourself, then run reproduce data "
-                f"verify {data.name} --data FOLDER"
-            )
-        data.make(options.data or Path("data") / data.name)
-    root = options.data or Path("data") / data.name
-    bar = lambda items, total: tqdm(items, "checking", total, disable=not sys.stderr.isatty())  # noqa: E731
-    print(json.dumps(data_manifest(data, root, ("train", "val"), Path("runs/.manifests"), bar)))
+        from reproduce.data.prepare import prepare
+
+        prepare(data, root)
+    print(verify(data, root, options.runs / ".manifests"))
     return 0
 
 
@@ -155,10 +150,11 @@ def build_parser() -> argparse.ArgumentParser:
     runs.add_argument("action", choices=("list", "show", "verify"))
     runs.add_argument("id", nargs="?")
     runs.add_argument("--runs", type=Path, default=Path("runs"))
-    data = command("data", _data, "generate a data set, or check every file of one")
-    data.add_argument("action", choices=("prepare", "verify"))
-    data.add_argument("name", help="shapes, voc or camvid")
-    data.add_argument("--data", type=Path, help="its root (default: data/NAME)")
+    data = command("data", _data, "fetch or generate a data set, or check every file of one")
+    data.add_argument("action", choices=("prepare", "verify"), help="prepare verifies at its end")
+    data.add_argument("name", help="such as shapes, voc or camvid: docs/data.md lists them")
+    data.add_argument("--data", type=Path, help="its root (default: data; generated: data/NAME)")
+    data.add_argument("--runs", type=Path, default=Path("runs"), help="where checks are remembered")
     bench = command("bench", _bench, "time and memory of the loss against cross-entropy")
     bench.add_argument("what", choices=("loss",))
     bench.add_argument("--shape", type=_shape, default=(10, 21, 321, 321), metavar="B,C,H,W")
@@ -202,6 +198,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except UserError as error:
         print(f"reproduce: {error}", file=sys.stderr)
         return 2
+    except BrokenPipeError:
+        # The reader (head, say) has what it wanted; Python would complain again at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except OSError as error:
         print(f"reproduce: {error}: free space or choose another folder", file=sys.stderr)
         return 2

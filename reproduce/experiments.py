@@ -8,8 +8,8 @@ classes, each of them once, so that no option of one class is ever carried over 
 
 import copy
 import fnmatch
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +65,29 @@ def _check_keys(what: str, value: Mapping[str, Any], allowed: set[str]) -> None:
         raise UserError(
             f"{what}: unknown key {unknown[0]!r}, expected {', '.join(sorted(allowed))}"
         )
+
+
+def change_callback(
+    config: Mapping[str, Any], name: str, options: Mapping[str, Any]
+) -> dict[str, Any]:
+    """A configuration with other options of one of its callbacks.
+
+    Args:
+        config: Configuration with ``trainer.callbacks``.
+        name: Name of the callback's class.
+        options: Options to set.
+
+    Raises:
+        UserError: If there is no such callback.
+    """
+    callbacks = config.get("trainer", {}).get("callbacks", [])
+    places = [i for i, c in enumerate(callbacks) if c["class_path"].endswith(f".{name}")]
+    if len(places) != 1:
+        raise UserError(f"expected one {name} under trainer.callbacks, found {len(places)}")
+    changed = [
+        merge(c, {"init_args": options}) if i in places else c for i, c in enumerate(callbacks)
+    ]
+    return merge(config, {"trainer": {"callbacks": changed}})
 
 
 def compose(
@@ -125,12 +148,18 @@ class Row:
         label: Heading, as in the paper.
         arch: Fragment.
         paper: The paper's mIoU in percent by column; a column it has no number for is absent.
+        config: Changes to the configuration of every column.
+        level_set: Changes to the options of the level set callback where the loss is trained.
+        scales: Scales at which the row means something.
     """
 
     key: str
     label: str
     arch: str
-    paper: Mapping[str, float]
+    paper: Mapping[str, float] = field(default_factory=dict)
+    config: Mapping[str, Any] = field(default_factory=dict)
+    level_set: Mapping[str, Any] = field(default_factory=dict)
+    scales: Sequence[str] = SCALES
 
 
 @dataclass(frozen=True)
@@ -140,6 +169,7 @@ class TableSpec:
     Attributes:
         name: Such as ``table1``.
         title: Heading.
+        about: What the table is for, where its title does not say it.
         data: Data set of the paper.
         rows: Rows.
         columns: Columns.
@@ -148,10 +178,22 @@ class TableSpec:
 
     name: str
     title: str
+    about: str
     data: str
     rows: tuple[Row, ...]
     columns: tuple[Column, ...]
     gain: tuple[str, str]
+
+    @property
+    def sensitivity(self) -> list[Row]:
+        """Rows of the first row's network that differ in λ and ε alone, if there are any."""
+        first = self.rows[0]
+        rows = [
+            row
+            for row in self.rows
+            if row.arch == first.arch and not row.config and set(row.level_set) <= {"lam", "eps"}
+        ]
+        return rows if len(rows) > 1 else []
 
     def cells(self, only: str = "*") -> Iterator[tuple[Row, Column]]:
         """Cells that are trained and match one of some globs, separated by commas.
@@ -181,13 +223,22 @@ class TableSpec:
         return iter(found)
 
 
+#: Keys of a row in a file.
+ROW_KEYS = {"label", "arch", "paper", "config", "level_set", "scales"}
+
+
 def table_names(folder: Path = EXPERIMENTS) -> list[str]:
     """Names of the tables there are."""
     return sorted(path.stem for path in folder.glob("*.yaml"))
 
 
-def read_table(name: str, folder: Path = EXPERIMENTS) -> TableSpec:
+def read_table(name: str, scale: str | None = None, folder: Path = EXPERIMENTS) -> TableSpec:
     """Table by name; ``1`` means ``table1``.
+
+    Args:
+        name: Name of a file.
+        scale: Leave out the rows that mean nothing at this scale.
+        folder: The folder of experiments.
 
     Raises:
         UserError: If there is none, or its file has missing or unknown keys.
@@ -196,18 +247,20 @@ def read_table(name: str, folder: Path = EXPERIMENTS) -> TableSpec:
     if name not in table_names(folder):
         raise UserError(f"unknown table {name!r}: expected one of {', '.join(table_names(folder))}")
     spec = read_yaml(folder / f"{name}.yaml")
-    _check_keys(f"{name}.yaml", spec, {"title", "data", "rows", "columns", "gain"})
+    _check_keys(f"{name}.yaml", spec, {"title", "about", "data", "rows", "columns", "gain"})
     try:
         for value in spec["rows"].values():
-            _check_keys(f"{name}.yaml, rows", value, {"label", "arch", "paper"})
+            _check_keys(f"{name}.yaml, rows", value, ROW_KEYS)
         for value in spec["columns"].values():
             _check_keys(f"{name}.yaml, columns", value, {"label", "loss"})
-        rows = tuple(Row(key, **value) for key, value in spec["rows"].items())
+        rows = tuple(Row(str(key), **value) for key, value in spec["rows"].items())
+        rows = tuple(row for row in rows if scale is None or scale in row.scales)
         columns = tuple(
             Column(key, value["label"], value.get("loss")) for key, value in spec["columns"].items()
         )
         first, second = spec["gain"]
-        return TableSpec(name, spec["title"], spec["data"], rows, columns, (first, second))
+        about = " ".join(str(spec.get("about", "")).split())
+        return TableSpec(name, spec["title"], about, spec["data"], rows, columns, (first, second))
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise UserError(
             f"{name}.yaml: expected title, data, rows (label, arch, paper), columns (label, loss) "

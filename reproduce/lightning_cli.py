@@ -7,7 +7,7 @@ from typing import Any
 
 from lightning.pytorch.cli import LightningCLI
 
-from reproduce.data.modules import SegmentationDataModule
+from reproduce.data.datamodule import SegmentationDataModule
 from reproduce.errors import UserError
 from reproduce.experiments import merge
 from reproduce.models import SegmentationModule
@@ -44,6 +44,8 @@ def _build(
                 args=merge(config, {}),
             )
     except Exception as error:
+        if isinstance(error.__cause__, UserError):  # jsonargparse wraps what a class raises
+            raise error.__cause__ from None
         if type(error).__name__ not in PARSER_ERRORS:
             raise
         raise UserError(f"configuration: {shorten(str(error))}") from None
@@ -101,6 +103,8 @@ def run_command(arguments: list[str]) -> int:
             parser_kwargs={"allow_abbrev": False, "exit_on_error": False},
         )
     except Exception as error:
+        if isinstance(error.__cause__, UserError):  # jsonargparse wraps what a class raises
+            raise error.__cause__ from None
         if type(error).__name__ not in PARSER_ERRORS:
             raise
         raise UserError(f"{arguments[0]}: {shorten(str(error))}") from None

@@ -1,10 +1,12 @@
 """Every fragment and every cell: composed, explicit, instantiated and fast-run."""
 
 import inspect
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 import yaml
 
 from reproduce import data as data_modules
@@ -13,27 +15,31 @@ from reproduce.errors import UserError
 from reproduce.experiments import (
     EXPERIMENTS,
     SCALES,
+    change_callback,
     compose,
     merge,
     read_table,
     read_yaml,
     table_names,
 )
-from reproduce.runs.plan import cell_config, trainer_overrides
-from tests.conftest import make_camvid, make_voc
+from reproduce.runs.plan import cell_config, plan, trainer_overrides, write_job
+from tests.conftest import make_camvid, make_cityscapes, make_context, make_voc
 
 ARCHITECTURES = sorted(p.stem for p in (EXPERIMENTS / "arch").glob("*.yaml"))
 LOSSES = sorted(p.stem for p in (EXPERIMENTS / "loss").glob("*.yaml"))
 CELLS = [
-    f"{name}/{row.key}/{column.key}"
+    (f"{name}/{row.key}/{column.key}", scale)
+    for scale in SCALES
     for name in table_names()
-    for row, column in read_table(name).cells()
+    for row, column in read_table(name, scale).cells()
 ]
+#: Those of the paper's tables; the ablations change one option of theirs.
+TABLE_CELLS = [(cell, scale) for cell, scale in CELLS if cell.startswith("table")]
 
 
 def config_of(cell: str, scale: str) -> dict[str, Any]:
     name, key = cell.split("/", 1)
-    table = read_table(name)
+    table = read_table(name, scale)
     row, column = next(table.cells(key))
     return cell_config(table, row, column, scale, 0, {})
 
@@ -45,6 +51,10 @@ def roots(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         "VOCDataModule": make_voc(folder / "voc"),
         "ShapesDataModule": make_voc(folder / "shapes", classes=7),
         "CamVidDataModule": make_camvid(folder / "camvid"),
+        "ContextDataModule": make_context(folder / "context"),
+        "ClutterDataModule": folder / "clutter",
+        "CityscapesDataModule": make_cityscapes(folder / "cityscapes"),
+        "StreetsDataModule": make_cityscapes(folder / "streets"),
     }
 
 
@@ -66,13 +76,48 @@ def fast_run(config: dict[str, Any], roots: dict[str, Path]) -> Any:
     return cli.trainer
 
 
-@pytest.mark.parametrize("cell", [c for c in CELLS if c.endswith("level_set")])
-@pytest.mark.parametrize("scale", SCALES)
+@pytest.mark.parametrize(("cell", "scale"), [c for c in TABLE_CELLS if c[1] != "paper"])
 def test_cells_run(cell: str, scale: str, roots: dict[str, Path]) -> None:
-    """At paper scale these are ResNet-101 and VGG-16 at their true size."""
     trainer = fast_run(config_of(cell, scale), roots)
     assert trainer.global_step == 1
     assert 0 <= trainer.callback_metrics["val/miou"] <= 100
+
+
+@pytest.mark.parametrize("cell", [c for c, s in CELLS if s == "demo" and (c, s) not in TABLE_CELLS])
+def test_ablations_run(cell: str, roots: dict[str, Path]) -> None:
+    assert fast_run(config_of(cell, "demo"), roots).global_step == 1
+
+
+@pytest.mark.parametrize("cell", [c for c, s in TABLE_CELLS if s == "paper"])
+def test_paper_cells_leave_checkpoint_and_record(
+    cell: str, roots: dict[str, Path], tmp_path: Path
+) -> None:
+    """The whole way of a run, with ResNet-101 and VGG-16 at their true size on tiny crops."""
+    from reproduce.runs.execute import base_record, execute
+    from reproduce.runs.record import read_record, write_record
+
+    name, key = cell.split("/", 1)
+    table = read_table(name, "paper")
+    module = config_of(cell, "paper")["data"]["class_path"].rpartition(".")[2]
+    small = ["--model.init_args.weights=null", "--data.init_args.crop=65", "--trainer.max_steps=1"]
+    small += ["--trainer.val_check_interval=1", "--data.init_args.batch_size=2"]
+    small += ["--trainer.accelerator=cpu", "--data.init_args.num_workers=0"]
+    (job,) = plan(
+        table,
+        scale="paper",
+        seeds=1,
+        runs=tmp_path,
+        data=roots[module],
+        only=key,
+        overrides=small,
+    )
+    described = write_job(job, threads=2, wandb="off")
+    record = {**base_record(described), **execute(job.folder)}
+    write_record(job.folder / "record.json", record)
+    assert read_record(job.folder / "record.json")["timing"]["steps"] == 1
+    state = torch.load(job.folder / "last.ckpt", weights_only=True, map_location="cpu")
+    assert state["global_step"] == 1
+    shutil.rmtree(job.folder)  # a third of a gigabyte
 
 
 @pytest.mark.parametrize("loss", LOSSES)
@@ -86,8 +131,7 @@ def test_camvid_runs(roots: dict[str, Path]) -> None:
     assert trainer.global_step == 1
 
 
-@pytest.mark.parametrize("cell", CELLS)
-@pytest.mark.parametrize("scale", SCALES)
+@pytest.mark.parametrize(("cell", "scale"), CELLS)
 def test_cells_are_explicit(cell: str, scale: str) -> None:
     """No option that changes a result is left to a default of the code."""
     config = config_of(cell, scale)
@@ -98,6 +142,7 @@ def test_cells_are_explicit(cell: str, scale: str) -> None:
     assert options == set(config["model"]["init_args"])
     recipe = set(config["model"]["init_args"]["recipe"])
     unused = {"poly": {"milestones", "gamma"}, "step": {"power"}}
+    unused["constant"] = {"milestones", "gamma", "power"}
     needed = set(inspect.signature(models.Recipe).parameters)
     assert needed - recipe <= unused[config["model"]["init_args"]["recipe"]["policy"]]
     module = getattr(data_modules, config["data"]["class_path"].rpartition(".")[2])
@@ -107,7 +152,7 @@ def test_cells_are_explicit(cell: str, scale: str) -> None:
 
 def test_pairs_differ_in_the_loss_alone() -> None:
     for name in table_names():
-        table = read_table(name)
+        table = read_table(name, "demo")
         for row in table.rows:
             base, ours = (config_of(f"{name}/{row.key}/{c}", "demo") for c in table.gain[::-1])
             for config in (base, ours):
@@ -133,8 +178,6 @@ def test_table_1_has_the_papers_gains() -> None:
 
 @pytest.fixture
 def copy(tmp_path: Path) -> Path:
-    import shutil
-
     return Path(shutil.copytree(EXPERIMENTS, tmp_path / "experiments"))
 
 
@@ -152,7 +195,7 @@ def edit(path: Path, change: Any) -> None:
         (
             "table1.yaml",
             lambda v: v["rows"]["deeplab_largefov"].update(architecture="x"),
-            r"unknown key 'architecture', expected arch, label, paper",
+            r"unknown key 'architecture', expected arch, config, label",
         ),
         ("arch/fcn32s_resnet101.yaml", lambda v: v.update(modle={}), r"unknown key 'modle'"),
         ("scale/demo.yaml", lambda v: v.pop("data"), r"has no data for voc"),
@@ -167,7 +210,7 @@ def test_mistakes_in_files(copy: Path, file: str, change: Any, message: str) -> 
     edit(copy / file, change)
 
     def compose_all() -> None:
-        for row, column in read_table("table1", copy).cells():
+        for row, column in read_table("table1", folder=copy).cells():
             compose(row.arch, "voc", column.loss or "", "demo", copy)
 
     with pytest.raises(UserError, match=message):
@@ -189,7 +232,7 @@ def test_mistakes_in_names(copy: Path) -> None:
 def test_unsafe_yaml_is_refused(copy: Path) -> None:
     (copy / "table1.yaml").write_text("title: !!python/object/apply:os.getcwd []\n")
     with pytest.raises(UserError, match="is no YAML"):
-        read_table("table1", copy)
+        read_table("table1", folder=copy)
 
 
 def test_globs() -> None:
@@ -221,8 +264,39 @@ def test_overrides() -> None:
     ],
 )
 def test_misspelt_options_are_named(flag: str, message: str, roots: dict[str, Path]) -> None:
-    config = merge(config_of(CELLS[0], "demo"), trainer_overrides([flag]))
+    config = merge(config_of(*CELLS[0]), trainer_overrides([flag]))
     with pytest.raises(UserError, match=message) as caught:
         fast_run(config, roots)
     assert "\n" not in str(caught.value)
     assert len(str(caught.value)) < 400
+
+
+def test_rows_of_other_scales_are_left_out() -> None:
+    keys = {scale: {row.key for row in read_table("ablations", scale).rows} for scale in SCALES}
+    assert "resnet101_imagenet" in keys["paper"]
+    assert "resnet101_imagenet" not in keys["demo"] | keys["lite"]
+
+
+def test_ablations_change_what_they_say() -> None:
+    def callback(cell: str) -> dict[str, Any]:
+        options = config_of(cell, "demo")["trainer"]["callbacks"][0]["init_args"]
+        return dict(options)
+
+    default = callback("ablations/default/level_set")
+    changed = callback("ablations/batch_means/level_set")
+    assert changed["reading"] == {**default["reading"], "means": "batch"}
+    assert callback("ablations/batch_means/baseline") == callback("ablations/default/baseline")
+    base = config_of("ablations/grid_32/baseline", "demo")
+    assert base["model"]["init_args"]["loss_stride"] == 32
+    assert config_of("ablations/default/level_set", "demo") == config_of(
+        "table1/fcn32s_resnet101/level_set", "demo"
+    )
+    with pytest.raises(UserError, match=r"expected one Swa under trainer.callbacks, found 0"):
+        change_callback(base, "Swa", {})
+
+
+def test_the_sensitivity_map_has_every_pair() -> None:
+    rows = read_table("ablations").sensitivity
+    pairs = {(row.level_set.get("lam", 4e-4), row.level_set.get("eps", 0.05)) for row in rows}
+    assert pairs == {(lam, eps) for lam in (4e-5, 4e-4, 4e-3) for eps in (0.02, 0.05, 0.2)}
+    assert read_table("1").sensitivity == []

@@ -1,7 +1,7 @@
 """The level set loss as a callback for any LightningModule with a criterion."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 import lightning as L
 import torch
@@ -9,7 +9,8 @@ from torch import Tensor, nn
 
 from reproduce.losses.fused import CrossEntropyLevelSetLoss, Terms
 from reproduce.losses.heaviside import HeavisideKind
-from reproduce.losses.level_set import LevelSetLoss
+from reproduce.losses.level_set import DEFAULT, LevelSetLoss
+from reproduce.losses.readings import Reading
 
 Criterion = Callable[[Tensor, Tensor], Tensor]
 
@@ -40,9 +41,17 @@ class LevelSetCallback(L.Callback):
         kind: ``mahf``, ``ahf`` or ``hf``.
         reference_area: See :class:`~reproduce.losses.LevelSetLoss`.
         ignore_index: Label of void; ``None``: the criterion's own, or 255 if it has none.
+        reading: Answers to what the paper leaves open; all but the default one are computed
+            beside the cross-entropy, not fused.
+        start: Fraction of the schedule after which the energy is added; before it is monitored.
+        eps_start: Width at the first step; it then goes to ``eps`` geometrically over the
+            schedule. ``None``: ``eps`` throughout.
+        outputs: With several calls of the criterion in a step (MSC), add the energy in ``all`` of
+            them or in the ``last`` only; their number is the module's ``num_outputs``.
 
     Raises:
         TypeError: At the start of a fit, if the module has no callable ``criterion``.
+        ValueError: On wrong options.
 
     Example:
         >>> callback = LevelSetCallback(lam=4e-4, reference_area=64**2)
@@ -56,9 +65,26 @@ class LevelSetCallback(L.Callback):
         kind: HeavisideKind = "mahf",
         reference_area: float | None = None,
         ignore_index: int | None = None,
+        reading: Reading = DEFAULT,
+        start: float = 0.0,
+        eps_start: float | None = None,
+        outputs: Literal["all", "last"] = "all",
     ) -> None:
+        if not 0 <= start <= 1:
+            raise ValueError(f"start must be a fraction of the schedule, 0 to 1, got {start}")
+        if eps_start is not None and not eps_start > 0:
+            raise ValueError(f"eps_start must be positive or None, got {eps_start}")
+        if outputs not in ("all", "last"):
+            raise ValueError(f"outputs must be all or last, got {outputs!r}")
+        self.lam = lam
+        self.eps = eps
         self.ignore_index = ignore_index
+        self.start = start
+        self.eps_start = eps_start
+        self.outputs = outputs
         self.loss = CrossEntropyLevelSetLoss(lam, eps, kind, reference_area=reference_area)
+        self.loss.reading = reading
+        self._outputs = 1
         self._detach: Callable[[], None] | None = None
         self._energies: list[Tensor] = []
         self._values: list[Tensor] = []
@@ -91,6 +117,7 @@ class LevelSetCallback(L.Callback):
         if ignore_index is None:
             ignore_index = getattr(criterion, "ignore_index", None)
         self.loss.ignore_index = 255 if ignore_index is None else ignore_index
+        self._outputs = getattr(module, "num_outputs", 1)
         if isinstance(criterion, nn.Module):
             # An attribute of the instance goes before the method of its class, and unlike a
             # wrapping module it leaves the names in the state dict alone.
@@ -101,28 +128,48 @@ class LevelSetCallback(L.Callback):
             self._detach = lambda: setattr(module, "criterion", criterion)
 
     def _wrap(self, criterion: object, compute: Criterion) -> Criterion:
-        if is_plain_cross_entropy(criterion):
+        if is_plain_cross_entropy(criterion) and self.loss.reading == DEFAULT:
 
             def fused(logits: Tensor, target: Tensor) -> Tensor:
-                terms: Terms = self.loss.terms(logits, target)
+                terms: Terms = self.loss.terms(logits, target, self._weight())
                 self._keep(terms.cross_entropy, terms.level_set)
                 return terms.loss
 
             return fused
 
         def added(logits: Tensor, target: Tensor) -> Tensor:
-            value = compute(logits, target)
-            with torch.set_grad_enabled(torch.is_grad_enabled() and self.loss.lam > 0):
+            value, lam = compute(logits, target), self._weight()
+            with torch.set_grad_enabled(torch.is_grad_enabled() and lam > 0):
                 energy = LevelSetLoss.forward(self.loss, logits, target)
             self._keep(value.detach(), energy.detach())
-            return value + self.loss.lam * energy if self.loss.lam > 0 else value
+            return value + lam * energy if lam > 0 else value
 
         return added
+
+    def _weight(self) -> float:
+        """Weight of the energy in the present call."""
+        last = len(self._values) % self._outputs == self._outputs - 1
+        return self.loss.lam if last or self.outputs == "all" else 0.0
 
     def _keep(self, value: Tensor, energy: Tensor) -> None:
         if torch.is_grad_enabled():
             self._values.append(value)
             self._energies.append(energy)
+
+    def on_train_batch_start(
+        self,
+        trainer: L.Trainer,
+        pl_module: L.LightningModule,  # noqa: ARG002 - Lightning's signature
+        batch: Any,  # noqa: ANN401, ARG002
+        batch_idx: int,  # noqa: ARG002
+    ) -> None:
+        """Set the weight and the width of this step."""
+        if not self.start and self.eps_start is None:
+            return
+        done = trainer.global_step / max(trainer.estimated_stepping_batches, 1)
+        self.loss.lam = self.lam if done >= self.start else 0.0
+        if self.eps_start is not None:
+            self.loss.eps = self.eps_start * (self.eps / self.eps_start) ** done
 
     def on_train_batch_end(
         self,

@@ -3,14 +3,29 @@
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from reproduce.data.datamodule import SegmentationDataModule
     from reproduce.data.modules import (
         CamVidDataModule,
-        SegmentationDataModule,
+        CityscapesDataModule,
+        ClutterDataModule,
+        Context59DataModule,
+        ContextDataModule,
         ShapesDataModule,
+        StreetsDataModule,
         VOCDataModule,
     )
 
-__all__ = ["CamVidDataModule", "SegmentationDataModule", "ShapesDataModule", "VOCDataModule"]
+__all__ = [
+    "CamVidDataModule",
+    "CityscapesDataModule",
+    "ClutterDataModule",
+    "Context59DataModule",
+    "ContextDataModule",
+    "SegmentationDataModule",
+    "ShapesDataModule",
+    "StreetsDataModule",
+    "VOCDataModule",
+]
 
 
 def __getattr__(name: str) -> Any:  # noqa: ANN401 - any public name

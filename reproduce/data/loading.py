@@ -8,9 +8,9 @@ import torch
 from numpy.typing import NDArray
 from torch.utils.data import Dataset, Sampler
 
-from reproduce.data.images import read_image, read_mask
+from reproduce.data.images import read_pair, reduce_image, reduce_mask
 from reproduce.data.labels import ClassSet
-from reproduce.data.layouts import Sample
+from reproduce.data.samples import Sample
 
 Pair = tuple[NDArray[np.uint8], NDArray[np.uint8]]
 
@@ -22,6 +22,8 @@ class SegmentationDataset(Dataset[dict[str, Any]]):
         samples: Files.
         classes: Classes and the ids in the files.
         transform: ``(image, mask, epoch, index) -> (image, mask)``, for training.
+        downscale: Images are reduced by this factor; masks too where there is a transform (in
+            training), while others keep the size at which predictions are scored.
         cache: Keep decoded images in memory.
     """
 
@@ -31,11 +33,13 @@ class SegmentationDataset(Dataset[dict[str, Any]]):
         classes: ClassSet,
         transform: Callable[..., Pair] | None = None,
         *,
+        downscale: int = 1,
         cache: bool = False,
     ) -> None:
         self.samples = samples
         self.classes = classes
         self.transform = transform
+        self.downscale = downscale
         self.cache: dict[int, Pair] | None = {} if cache else None
 
     def __len__(self) -> int:
@@ -45,8 +49,11 @@ class SegmentationDataset(Dataset[dict[str, Any]]):
     def _read(self, index: int) -> Pair:
         if self.cache is not None and index in self.cache:
             return self.cache[index]
-        sample = self.samples[index]
-        pair = read_image(sample.image), read_mask(sample.mask, self.classes)
+        image, mask = read_pair(self.samples[index], self.classes)
+        pair = (
+            reduce_image(image, self.downscale),
+            mask if self.transform is None else reduce_mask(mask, self.downscale),
+        )
         if self.cache is not None:
             self.cache[index] = pair
         return pair
@@ -55,7 +62,8 @@ class SegmentationDataset(Dataset[dict[str, Any]]):
         """Sample by index, or by (epoch, index) from :class:`EpochSampler`.
 
         Returns:
-            ``image`` uint8 ``(3, H, W)``, ``mask`` int64 ``(H, W)`` and ``id``.
+            ``image`` uint8 ``(3, H, W)``, ``mask`` int64 ``(H, W)`` (larger than the image where
+            only the image is reduced) and ``id``.
         """
         epoch, index = key if isinstance(key, tuple) else (0, key)
         image, mask = self._read(index)

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 
 from reproduce.data.catalog import DataSet
-from reproduce.data.images import read_image, read_mask
+from reproduce.data.images import read_pair
 from reproduce.data.labels import VOID, ClassSet
-from reproduce.data.layouts import Sample
+from reproduce.data.samples import Sample
 from reproduce.errors import UserError
 from reproduce.files import read_json, write_atomically
 
@@ -24,21 +24,22 @@ MANIFEST_VERSION = 1
 def _examine(sample: Sample, classes: ClassSet) -> tuple[str, int] | str:
     """Hash and number of valid pixels of a sample, or what is wrong with it."""
     try:
-        image, mask = read_image(sample.image), read_mask(sample.mask, classes)
-        if image.shape[:2] != mask.shape:
-            return (
-                f"{sample.mask} is {mask.shape[1]}x{mask.shape[0]}, expected the size of its "
-                f"image, {image.shape[1]}x{image.shape[0]}"
-            )
+        _, mask = read_pair(sample, classes)
         digests = [hashlib.sha256(p.read_bytes()).hexdigest() for p in (sample.image, sample.mask)]
     except UserError as error:
         return str(error)
     return " ".join((sample.name, *digests)), int(np.count_nonzero(mask != VOID))
 
 
-def _stamp(samples: Mapping[str, list[Sample]]) -> str:
-    """Changes whenever a file is added, removed, resized or written."""
-    digest = hashlib.sha256(str(MANIFEST_VERSION).encode())
+def _renumbering(classes: ClassSet) -> str:
+    """The labels that are neither void nor already the number of their class; often none."""
+    changed = {k: v for k, v in sorted(classes.ids.items()) if v not in {k, VOID}}
+    return json.dumps(changed) if changed else ""
+
+
+def _stamp(samples: Mapping[str, list[Sample]], classes: ClassSet) -> str:
+    """Changes whenever a file is added, removed, resized or written, or a label renumbered."""
+    digest = hashlib.sha256(f"{MANIFEST_VERSION}{_renumbering(classes)}".encode())
     for split, members in samples.items():
         for sample in members:
             for path in (sample.image, sample.mask):
@@ -65,25 +66,27 @@ def data_manifest(
 
     Returns:
         ``{"data", "splits": {split: {"images", "valid_pixels"}}, "digest"}``; the digest covers
-        the bytes of every image and mask, their names and their splits, and no paths.
+        the bytes of every image and mask, their names and their splits, how labels are renumbered
+        to classes, and no paths.
 
     Raises:
         UserError: Naming the first bad file and how many there are.
     """
     samples = {split: data.samples(root, split) for split in splits}
-    stamp = _stamp(samples)
+    classes = data.classes_at(root)
+    stamp = _stamp(samples, classes)
     path = cache / f"{data.name}-{stamp[:16]}.json"
     if path.is_file() and (known := read_json(path)).get("stamp") == stamp:
         return dict(known["manifest"])
     flat = [(split, sample) for split, members in samples.items() for sample in members]
     with ThreadPoolExecutor() as pool:
-        found = pool.map(lambda item: _examine(item[1], data.classes), flat)
+        found = pool.map(lambda item: _examine(item[1], classes), flat)
         results = list(progress(found, total=len(flat)) if progress else found)
     bad = [result for result in results if isinstance(result, str)]
     if bad:
         others = f" (and {len(bad) - 1} more bad files)" if len(bad) > 1 else ""
         raise UserError(f"{bad[0]}{others}")
-    digest = hashlib.sha256(data.name.encode())
+    digest = hashlib.sha256(f"{data.name}{_renumbering(classes)}".encode())
     counts = {split: {"images": len(samples[split]), "valid_pixels": 0} for split in splits}
     for (split, _), result in zip(flat, results, strict=True):
         digest.update(f"{split} {result[0]}\n".encode())

@@ -1,126 +1,15 @@
-"""LightningDataModules: one loader for every data set of the catalogue."""
+"""One LightningDataModule per data set of the catalogue."""
 
-import os
-from pathlib import Path
-from typing import Any, ClassVar
-
-import lightning as L
-from torch.utils.data import DataLoader
-
-from reproduce.data.catalog import DataSet, data_set
-from reproduce.data.loading import EpochSampler, SegmentationDataset
-from reproduce.data.transforms import TrainTransform
-
-
-class SegmentationDataModule(L.LightningDataModule):
-    """Loaders over one data set; batches are described in ``reproduce.models.module``.
-
-    The loaders split the data over processes by themselves: train with the trainer's option
-    ``use_distributed_sampler=False``. Validation images keep their size, so their batch size must
-    be 1 unless all sizes are equal.
-
-    Args:
-        root: Folder of the data set.
-        batch_size: Images per training batch (and device).
-        crop: Side of the training crop.
-        scale: Range of random scaling, ``None`` for none.
-        flip: Random horizontal flip.
-        train_split: Split to train on.
-        val_split: Split to evaluate on; also that of ``test`` and ``predict``.
-        val_batch_size: Images per validation batch.
-        num_workers: Loader processes; 0 loads in the main one. Does not change what is loaded.
-        cache: Keep decoded images in memory.
-        seed: Decides order and augmentation; ``None``: that of ``seed_everything``.
-    """
-
-    data: ClassVar[DataSet]
-
-    def __init__(
-        self,
-        root: Path,
-        batch_size: int = 10,
-        crop: int = 321,
-        scale: tuple[float, float] | None = None,
-        flip: bool = True,
-        train_split: str = "train",
-        val_split: str = "val",
-        val_batch_size: int = 1,
-        num_workers: int = 0,
-        cache: bool = False,
-        seed: int | None = None,
-    ) -> None:
-        super().__init__()
-        self.root = Path(root)
-        self.batch_size = batch_size
-        self.crop = crop
-        self.scale = scale
-        self.flip = flip
-        self.train_split = train_split
-        self.val_split = val_split
-        self.val_batch_size = val_batch_size
-        self.num_workers = num_workers
-        self.cache = cache
-        self.seed = seed
-
-    @property
-    def num_classes(self) -> int:
-        """Number of classes, background included."""
-        return len(self.data.classes.names)
-
-    def prepare_data(self) -> None:
-        """Generate the files where the data set is a generated one."""
-        if self.data.make is not None:
-            self.data.make(self.root)
-
-    def setup(self, stage: str) -> None:  # noqa: ARG002 - Lightning's signature
-        """List the files and fix the seed."""
-        seed = int(os.environ.get("PL_GLOBAL_SEED", "0")) if self.seed is None else self.seed
-        transform = TrainTransform(self.crop, self.scale, flip=self.flip, seed=seed)
-        self.sampler_seed = seed
-        self.train_set = self._dataset(self.train_split, transform)
-        self.val_set = self._dataset(self.val_split, None)
-
-    def _dataset(self, split: str, transform: TrainTransform | None) -> SegmentationDataset:
-        samples = self.data.samples(self.root, split)
-        return SegmentationDataset(samples, self.data.classes, transform, cache=self.cache)
-
-    def _loader(self, dataset: SegmentationDataset, **options: Any) -> DataLoader[dict[str, Any]]:  # noqa: ANN401 - passed on
-        return DataLoader(
-            dataset,
-            num_workers=self.num_workers,
-            persistent_workers=self.num_workers > 0,
-            **options,
-        )
-
-    def _process(self) -> tuple[int, int]:
-        """Rank and number of processes."""
-        trainer = self.trainer
-        return (trainer.global_rank, trainer.world_size) if trainer else (0, 1)
-
-    def train_dataloader(self) -> DataLoader[dict[str, Any]]:
-        """Shuffled, augmented batches of equal size; the rest of an epoch is dropped."""
-        return self._loader(
-            self.train_set,
-            batch_size=self.batch_size,
-            sampler=EpochSampler(len(self.train_set), self.sampler_seed, *self._process()),
-            drop_last=True,
-        )
-
-    def val_dataloader(self) -> DataLoader[dict[str, Any]]:
-        """Every validation image once; several processes share them without repeats."""
-        rank, world = self._process()
-        mine = range(rank, len(self.val_set), world)
-        return self._loader(self.val_set, batch_size=self.val_batch_size, sampler=mine)
-
-    test_dataloader = val_dataloader
-    predict_dataloader = val_dataloader
+from reproduce.data.catalog import data_set
+from reproduce.data.datamodule import SegmentationDataModule
 
 
 class VOCDataModule(SegmentationDataModule):
     """PASCAL VOC 2012 segmentation, or any data in its layout with its 21 classes.
 
     ``root`` is a VOCdevkit or a folder that holds ``JPEGImages``, ``SegmentationClass`` and
-    ``ImageSets/Segmentation``; options as in :class:`SegmentationDataModule`.
+    ``ImageSets/Segmentation``. Splits are the names of its lists and ``trainaug``: with SBD beside
+    it, the 10,582 images that papers train on. Options as in :class:`SegmentationDataModule`.
     """
 
     data = data_set("reproduce.data.VOCDataModule")
@@ -143,3 +32,52 @@ class CamVidDataModule(SegmentationDataModule):
     """
 
     data = data_set("reproduce.data.CamVidDataModule")
+
+
+class ContextDataModule(SegmentationDataModule):
+    """PASCAL-Context with 59 classes and background, which is everything else; no void.
+
+    ``root`` holds ``VOC2010`` (or ``VOCdevkit/VOC2010``) with the images and ``context`` with
+    ``trainval/*.mat``, ``labels.txt`` and ``59_labels.txt``; options as in
+    :class:`SegmentationDataModule`.
+    """
+
+    data = data_set("reproduce.data.ContextDataModule")
+
+
+class Context59DataModule(SegmentationDataModule):
+    """PASCAL-Context with its 59 classes alone: background is void.
+
+    Root and options as in :class:`ContextDataModule`.
+    """
+
+    data = data_set("reproduce.data.Context59DataModule")
+
+
+class CityscapesDataModule(SegmentationDataModule):
+    """Cityscapes (fine annotations) with its 19 classes; all other labels are void.
+
+    ``root`` holds ``leftImg8bit`` and ``gtFine``, or ``cityscapes`` with both; options as in
+    :class:`SegmentationDataModule`.
+    """
+
+    data = data_set("reproduce.data.CityscapesDataModule")
+
+
+class ClutterDataModule(SegmentationDataModule):
+    """The generated demo set in the layout of PASCAL-Context, made on first use.
+
+    13 classes with background, no void, 96x96 pixels; options as in
+    :class:`SegmentationDataModule`.
+    """
+
+    data = data_set("reproduce.data.ClutterDataModule")
+
+
+class StreetsDataModule(SegmentationDataModule):
+    """The generated demo set in the layout and with the classes of Cityscapes, made on first use.
+
+    128x64 pixels; options as in :class:`SegmentationDataModule`.
+    """
+
+    data = data_set("reproduce.data.StreetsDataModule")

@@ -4,19 +4,16 @@ Everything is drawn with integers and IEEE-exact operations (no trigonometry), s
 the same on every machine.
 """
 
-import hashlib
-import json
-import os
-import shutil
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from reproduce.data import generated
+from reproduce.data.generated import Generated
+from reproduce.data.images import read_indices
 from reproduce.data.labels import SHAPES, VOID, voc_palette
-from reproduce.errors import UserError
-from reproduce.files import read_json, write_atomically
 
 #: Changed whenever the pictures change.
 VERSION = "1"
@@ -38,7 +35,7 @@ COLOURS = np.array(
 )
 
 
-def _texture(rng: np.random.Generator, colour: NDArray[np.int64]) -> NDArray[np.int64]:
+def draw_texture(rng: np.random.Generator, colour: NDArray[np.int64]) -> NDArray[np.int64]:
     """Noise at two scales around a colour, ``(SIZE, SIZE, 3)``."""
     coarse = rng.integers(-30, 31, (SIZE // 8, SIZE // 8, 1)).repeat(8, 0).repeat(8, 1)
     fine = rng.integers(-25, 26, (SIZE, SIZE, 1))
@@ -46,8 +43,15 @@ def _texture(rng: np.random.Generator, colour: NDArray[np.int64]) -> NDArray[np.
     return texture
 
 
-def _region(rng: np.random.Generator, kind: str) -> NDArray[np.bool_]:
-    """Pixels of one randomly placed and rotated object."""
+def _place(
+    rng: np.random.Generator,
+) -> tuple[NDArray[np.float64], NDArray[np.float64], float]:
+    """Random place, size and rotation of an object.
+
+    Returns:
+        Coordinates ``u`` and ``v`` of each pixel ``(SIZE, SIZE)``, in radii from the object's
+        centre along its own axes, and its radius in pixels.
+    """
     centre = rng.uniform(0, SIZE, 2)
     # Half of the objects are small: a radius of 5 to 10 pixels; the others 12 to 26.
     radius = rng.uniform(5, 10) if rng.random() < 0.5 else rng.uniform(12, 26)
@@ -55,11 +59,22 @@ def _region(rng: np.random.Generator, kind: str) -> NDArray[np.bool_]:
     cosine, sine = (1 - t * t) / (1 + t * t), 2 * t / (1 + t * t)
     y, x = np.mgrid[:SIZE, :SIZE] + 0.5
     y, x = y - centre[0], x - centre[1]
-    u, v = (x * cosine + y * sine) / radius, (y * cosine - x * sine) / radius
+    return (x * cosine + y * sine) / radius, (y * cosine - x * sine) / radius, radius
+
+
+def draw_region(rng: np.random.Generator, kind: str) -> NDArray[np.bool_]:
+    """Pixels ``(SIZE, SIZE)`` of one randomly placed and rotated object.
+
+    Args:
+        rng: Source of randomness.
+        kind: ``disk``, ``square``, ``triangle``, ``ring``, ``cross``, ``frame`` or ``stick``.
+    """
+    u, v, radius = _place(rng)
     if kind == "disk":
         return np.asarray(u * u + v * v <= 1)
-    if kind == "square":
-        return np.asarray(np.maximum(abs(u), abs(v)) <= 0.85)
+    if kind in {"square", "frame"}:
+        side = np.maximum(abs(u), abs(v))
+        return np.asarray((side <= 0.85) & ((side >= 0.5) | (kind == "square")))
     if kind == "triangle":
         return np.asarray((v <= 0.7) & (v >= 2 * abs(u) - 1))
     if kind == "ring":
@@ -89,12 +104,12 @@ def draw(rng: np.random.Generator) -> tuple[NDArray[np.uint8], NDArray[np.uint8]
     Returns:
         RGB image ``(96, 96, 3)`` and labels ``(96, 96)``, void as 255.
     """
-    image = _texture(rng, COLOURS[0] + rng.integers(-30, 31, 3))
+    image = draw_texture(rng, COLOURS[0] + rng.integers(-30, 31, 3))
     mask = np.zeros((SIZE, SIZE), np.uint8)
     for _ in range(rng.integers(5, 11)):
         label = int(rng.integers(1, len(SHAPES.names)))
-        region = _region(rng, SHAPES.names[label])
-        texture = _texture(rng, COLOURS[label] + rng.integers(-30, 31, 3))
+        region = draw_region(rng, SHAPES.names[label])
+        texture = draw_texture(rng, COLOURS[label] + rng.integers(-30, 31, 3))
         image[region] = texture[region]
         mask[_outer_border(region)] = VOID
         mask[region] = label
@@ -103,52 +118,20 @@ def draw(rng: np.random.Generator) -> tuple[NDArray[np.uint8], NDArray[np.uint8]
 
 def masks_sha256(voc: Path) -> str:
     """SHA-256 of the labels of all masks, in order of their names; no encoder has a part in it."""
-    digest = hashlib.sha256()
-    for path in sorted((voc / "SegmentationClass").glob("*.png")):
-        with Image.open(path) as file:
-            digest.update(path.name.encode() + np.asarray(file).tobytes())
-    return digest.hexdigest()
+    return generated.masks_sha256((voc / "SegmentationClass").glob("*.png"), read_indices)
 
 
 def make_shapes(root: Path) -> None:
     """Write the data set as ``root/VOC2012`` unless it is there; takes a few seconds.
 
-    The folder appears whole or not at all. One that was made earlier is checked by its hash, and
-    any other data in the VOC layout is left alone.
-
     Args:
-        root: Folder to make.
+        root: Folder to make; see :func:`reproduce.data.generated.make`.
 
     Raises:
         UserError: If ``root`` holds something else, cannot be written, or was made by another
             version or changed.
     """
-    marker = root / "shapes.json"
-    if (root / "VOC2012").is_dir():
-        if marker.exists() and read_json(marker) != _marker(root / "VOC2012"):
-            raise UserError(
-                f"{root} was changed, or made by another version: remove it, and it is made again"
-            )
-        return
-    if root.is_dir() and any(p != marker for p in root.iterdir()):
-        raise UserError(
-            f"expected generated shapes or an empty folder at {root}, found other files: leave "
-            "DATA unset for the demo, or name a new folder"
-        )
-    work = root.with_name(f".{root.name}.{os.getpid()}")
-    try:
-        _write_voc_layout(work / "VOC2012")
-        root.mkdir(parents=True, exist_ok=True)
-        write_atomically(marker, json.dumps(_marker(work / "VOC2012")) + "\n")
-        (work / "VOC2012").rename(root / "VOC2012")
-    except OSError as error:
-        raise UserError(f"{root} cannot be made ({error}): name another folder") from None
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
-
-
-def _marker(voc: Path) -> dict[str, str]:
-    return {"version": VERSION, "masks_sha256": masks_sha256(voc)}
+    generated.make(Generated("shapes", VERSION, "VOC2012", _write_voc_layout, masks_sha256), root)
 
 
 def _write_voc_layout(voc: Path) -> None:

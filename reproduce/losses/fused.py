@@ -134,7 +134,7 @@ class _CrossEntropyLevelSet(torch.autograd.Function):
         valid = check_labels(target, num_classes, loss.ignore_index)
         labels = target.masked_fill(~valid, num_classes).flatten(1).long()
         pixels = max(int(valid.sum()), 1)
-        scale = energy_scale(target, loss.ignore_index, loss.reference_area)
+        scale = energy_scale(valid, loss.reference_area)
         step = max(CHUNK // max(num_classes * labels.shape[1], 1), 1)
         keep = ctx.needs_input_grad[0]
         grad = logits.new_empty(
@@ -216,12 +216,13 @@ class CrossEntropyLevelSetLoss(LevelSetLoss):
         self.lam = lam
 
     @torch.compiler.disable  # type: ignore[untyped-decorator]
-    def terms(self, logits: Tensor, target: Tensor) -> Terms:
+    def terms(self, logits: Tensor, target: Tensor, lam: float | None = None) -> Terms:
         """Loss and its two terms.
 
         Args:
             logits: ``(B, C, H, W)``.
             target: ``(B, H, W)`` integer labels in ``[0, C)`` or ``ignore_index``.
+            lam: Weight of the energy in this call, default the module's.
 
         Returns:
             :class:`Terms` of scalars in float32 (float64 for float64 logits).
@@ -231,7 +232,8 @@ class CrossEntropyLevelSetLoss(LevelSetLoss):
         """
         check_shapes(logits, target)
         with torch.autocast(logits.device.type, enabled=False):
-            return Terms(*_CrossEntropyLevelSet.apply(logits, target, self.lam, self))
+            weight = self.lam if lam is None else lam
+            return Terms(*_CrossEntropyLevelSet.apply(logits, target, weight, self))
 
     def forward(self, logits: Tensor, target: Tensor) -> Tensor:
         """Scalar loss of a batch; arguments as in :meth:`terms`."""

@@ -5,6 +5,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from reproduce.losses.heaviside import HeavisideKind, check_heaviside, heaviside
+from reproduce.losses.readings import Reading
+
+#: The reading of the tables.
+DEFAULT = Reading()
 
 
 def check_shapes(logits: Tensor, target: Tensor) -> None:
@@ -84,6 +88,7 @@ def level_set_energy(
     eps: float = 0.05,
     kind: HeavisideKind = "mahf",
     ignore_index: int = 255,
+    reading: Reading = DEFAULT,
 ) -> Tensor:
     r"""Level set energy :math:`E_{LS}` of eq. (4), summed over the classes in each image.
 
@@ -97,9 +102,11 @@ def level_set_energy(
         eps: Width of the Heaviside function, 1/20 in the paper.
         kind: ``mahf``, ``ahf`` or ``hf``, see :func:`~reproduce.losses.heaviside`.
         ignore_index: Label of void.
+        reading: Answers to what the paper leaves open.
 
     Returns:
-        ``(B,)`` energies in pixels, each between 0 and :math:`\sum_l n_l (N - n_l) / N`.
+        ``(B,)`` energies in pixels, each between 0 and :math:`\sum_l n_l (N - n_l) / N`; ``(1,)``
+        if the means are those of the batch.
 
     Raises:
         ValueError: On wrong shapes, dtypes, labels or options.
@@ -112,34 +119,38 @@ def level_set_energy(
     check_heaviside(kind, eps)
     check_shapes(logits, target)
     num_classes = logits.shape[1]
-    valid = check_labels(target, num_classes, ignore_index).flatten(1)
+    valid = check_labels(target, num_classes, ignore_index)
     dtype = torch.promote_types(logits.dtype, torch.float32)
     with torch.autocast(logits.device.type, enabled=False):
-        phi = logits.to(dtype).flatten(2).softmax(1) - 0.5
-        labels = target.flatten(1).long().masked_fill(~valid, num_classes)
-        inside = F.one_hot(labels, num_classes + 1)[..., :num_classes].movedim(-1, 1).to(dtype)
-        outside = valid.unsqueeze(1).to(dtype) - inside
-        energy, _, _ = region_energy(heaviside(phi, kind, eps), inside, outside)
-        return energy.masked_fill(inside.sum(-1) == 0, 0).sum(1)
+        scores = logits.to(dtype)
+        labels = target.long().masked_fill(~valid, num_classes)
+        counted = torch.ones_like(valid) if reading.void == "outside" else valid
+        if reading.means == "batch":  # one image, as tall as the batch
+            scores = scores.movedim(1, 0).flatten(1, 2).unsqueeze(0)
+            labels, counted = (m.flatten(0, 1).unsqueeze(0) for m in (labels, counted))
+        scores = scores.flatten(2)
+        probability = scores.softmax(1) if reading.probability == "softmax" else scores.sigmoid()
+        inside = F.one_hot(labels.flatten(1), num_classes + 1)[..., :num_classes].movedim(-1, 1)
+        outside = counted.flatten(1).unsqueeze(1) & (inside == 0)
+        step = heaviside(probability - 0.5, kind, eps)
+        energy, _, _ = region_energy(step, inside.to(dtype), outside.to(dtype))
+        energy = energy.masked_fill(inside.sum(-1) == 0, 0)
+        return energy[:, 1 if reading.classes == "foreground" else 0 :].sum(1)
 
 
-def energy_scale(target: Tensor, ignore_index: int, reference_area: float | None) -> Tensor:
+def energy_scale(counted: Tensor, reference_area: float | None) -> Tensor:
     r"""Factor :math:`A_{ref}/|\Omega|` of each image, or 1 without a reference area.
 
-    :math:`|\Omega|` counts the pixels that are not void, as every sum of the energy does.
-
     Args:
-        target: ``(B, H, W)`` labels.
-        ignore_index: Label of void.
+        counted: ``(B, H, W)`` bool, the pixels that the sums of the energy run over: |Omega|.
         reference_area: :math:`A_{ref}` in pixels, or ``None`` for the plain sum of eq. (4).
 
     Returns:
         ``(B,)`` float64 factors (those of an image that is all void are finite).
     """
     if reference_area is None:
-        return target.new_ones(len(target), dtype=torch.float64)
-    area = (target != ignore_index).flatten(1).sum(1).clamp(min=1)
-    return reference_area / area.double()
+        return torch.ones(len(counted), dtype=torch.float64, device=counted.device)
+    return reference_area / counted.flatten(1).sum(1).clamp(min=1).double()
 
 
 class LevelSetLoss(nn.Module):
@@ -158,6 +169,7 @@ class LevelSetLoss(nn.Module):
         ignore_index: Label of void.
         reference_area: Scale each image's energy by ``reference_area`` over its number of valid
             pixels, so that one weight serves every resolution. ``None``: the sum of eq. (4).
+        reading: Answers to what the paper leaves open.
 
     Raises:
         ValueError: On wrong options.
@@ -174,6 +186,7 @@ class LevelSetLoss(nn.Module):
         kind: HeavisideKind = "mahf",
         ignore_index: int = 255,
         reference_area: float | None = None,
+        reading: Reading = DEFAULT,
     ) -> None:
         super().__init__()
         check_heaviside(kind, eps)
@@ -183,6 +196,7 @@ class LevelSetLoss(nn.Module):
         self.kind: HeavisideKind = kind
         self.ignore_index = ignore_index
         self.reference_area = reference_area
+        self.reading = reading
 
     def forward(self, logits: Tensor, target: Tensor) -> Tensor:
         """Loss of a batch.
@@ -195,14 +209,24 @@ class LevelSetLoss(nn.Module):
             Scalar in float32 (float64 for float64 logits).
         """
         energy = level_set_energy(
-            logits, target, eps=self.eps, kind=self.kind, ignore_index=self.ignore_index
+            logits,
+            target,
+            eps=self.eps,
+            kind=self.kind,
+            ignore_index=self.ignore_index,
+            reading=self.reading,
         )
-        scale = energy_scale(target, self.ignore_index, self.reference_area)
-        return (energy * scale.to(energy)).mean()
+        valid = target != self.ignore_index
+        counted = torch.ones_like(valid) if self.reading.void == "outside" else valid
+        if self.reading.means == "batch":
+            counted = counted.unsqueeze(0)
+            if self.reference_area is None:
+                energy = energy / len(target)
+        return (energy * energy_scale(counted, self.reference_area).to(energy)).mean()
 
     def extra_repr(self) -> str:
         """Options, for ``print(loss)``."""
         return (
             f"eps={self.eps}, kind={self.kind!r}, ignore_index={self.ignore_index}, "
-            f"reference_area={self.reference_area}"
+            f"reference_area={self.reference_area}, reading={self.reading}"
         )

@@ -54,26 +54,36 @@ class Trunk(nn.Module):
         return features
 
 
-def _dilate(module: nn.Module, dilation: int) -> None:
-    """Replace every stride in ``module`` by stride 1, and dilate its 3x3 convolutions."""
+def _dilate(module: nn.Module, dilation: int, strided: int | None = None) -> None:
+    """Replace every stride in ``module`` by stride 1, and dilate its 3x3 convolutions.
+
+    Args:
+        module: Changed in place.
+        dilation: Dilation of the 3x3 convolutions.
+        strided: Dilation of those that had the stride. They stand before it, so what they have
+            learned fits the dilation before it, half of the others' (the a-trous rule);
+            ``None``: as the others.
+    """
     for layer in module.modules():
         if isinstance(layer, nn.Conv2d):
+            own = dilation if strided is None or layer.stride == (1, 1) else strided
             layer.stride = (1, 1)
             if layer.kernel_size == (3, 3):
-                layer.dilation = layer.padding = (dilation, dilation)
+                layer.dilation = layer.padding = (own, own)
 
 
 def resnet101(output_stride: OutputStride) -> Trunk:
     """ResNet-101 without its classifier: 42,500,160 parameters.
 
-    Dilated, every 3x3 of layer3 gets dilation 2 and every one of layer4 dilation 4, first blocks
-    included, as in DeepLab-v2 (torchvision's own option leaves the first block of a stage at the
-    dilation before it). Strides sit on the 3x3 convolutions, as in torchvision.
+    Dilated, the 3x3 of layer3 get dilation 2 and those of layer4 dilation 4, but for their first
+    blocks, which get 1 and 2: there torchvision has the stride on the 3x3 itself. In DeepLab-v2 it
+    is on the 1x1 before it, so that the first blocks are dilated like the others; weights in
+    Caffe's layout bring that geometry with them.
     """
     net = models.resnet101(weights=None)
     if output_stride == 8:
-        _dilate(net.layer3, 2)
-        _dilate(net.layer4, 4)
+        _dilate(net.layer3, 2, 1)
+        _dilate(net.layer4, 4, 2)
     stem = nn.Sequential(net.conv1, net.bn1, net.relu, net.maxpool, net.layer1)
     return Trunk([stem, net.layer2, net.layer3, net.layer4], (256, 512, 1024, 2048), net)
 
@@ -90,7 +100,7 @@ def vgg16(output_stride: OutputStride) -> Trunk:
         for i, layer in enumerate(features):
             if isinstance(layer, nn.MaxPool2d):
                 features[i] = nn.MaxPool2d(3, stride=2 if i < 23 else 1, padding=1)
-        _dilate(features[24:], 2)
+        _dilate(features[24:], 2)  # behind the pooling that had the stride
         features.append(nn.AvgPool2d(3, stride=1, padding=1))
     stages = [features[:10], features[10:17], features[17:24], features[24:]]
     return Trunk(stages, (128, 256, 512, 512), nn.ModuleDict({"features": features}))
@@ -101,8 +111,8 @@ def mobilenet_v2(output_stride: OutputStride) -> Trunk:
     features = models.mobilenet_v2(weights=None).features
     stages = [features[:4], features[4:7], features[7:14], features[14:]]
     if output_stride == 8:
-        _dilate(stages[2], 2)
-        _dilate(stages[3], 4)
+        _dilate(stages[2], 2, 1)
+        _dilate(stages[3], 4, 2)
     return Trunk(stages, (24, 32, 96, 1280), nn.ModuleDict({"features": features}))
 
 

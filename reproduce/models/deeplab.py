@@ -5,19 +5,24 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from reproduce.models.decimation import FILTERS, fill_from_classifier
 from reproduce.models.layers import conv
+from reproduce.models.loading import read_weights
 from reproduce.models.module import SegmentationModule
+from reproduce.models.weights import INITIAL_WEIGHTS
 
 
 class DeepLabLargeFOV(SegmentationModule):
     """One large dilated field of view on a trunk of stride 8.
 
     fc6 is 3x3 with dilation 12, fc7 and fc8 are 1x1, with ReLU and dropout between; with VGG-16
-    and 21 classes 20,505,429 parameters and a field of view of 224 pixels.
+    and 21 classes 20,505,429 parameters and a field of view of 224 pixels. fc6 and fc7 start from
+    VGG-16's classifier (:mod:`reproduce.models.decimation`) where the initial weights have it, else
+    at random.
 
     Args:
         dilation: Dilation of fc6.
-        hidden: Channels of fc6 and fc7.
+        hidden: Channels of fc6 and fc7; with more than VGG-16's 4,096 they start at random.
         dropout: Probability of dropping an element after fc6 and fc7.
         **options: Those of :class:`~reproduce.models.module.SegmentationModule`.
     """
@@ -33,15 +38,20 @@ class DeepLabLargeFOV(SegmentationModule):
     ) -> None:
         super().__init__(**options)
         channels = self.trunk.channels[-1]
+        fc6, fc7 = conv(channels, hidden, kernel=3, dilation=dilation), conv(hidden, hidden)
         self.head = nn.Sequential(
-            conv(channels, hidden, kernel=3, dilation=dilation),
+            fc6,
             nn.ReLU(inplace=True),
             nn.Dropout(dropout),
-            conv(hidden, hidden),
+            fc7,
             nn.ReLU(inplace=True),
             nn.Dropout(dropout),
             conv(hidden, self.num_classes, 0.01),
         )
+        name = self.initial_weights
+        if name is not None and INITIAL_WEIGHTS[name].classifier and hidden <= FILTERS:
+            state, _ = read_weights(name, check=False)  # the trunk's loading has checked it
+            fill_from_classifier(fc6, fc7, state)
 
     def single_scale(self, images: Tensor) -> Tensor:
         """Logits ``(B, C, H/8, W/8)`` of normalised images ``(B, 3, H, W)``."""

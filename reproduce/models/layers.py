@@ -22,6 +22,5 @@ def conv(
         nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
     else:
         nn.init.normal_(layer.weight, std=std)
-    if layer.bias is not None:
-        nn.init.zeros_(layer.bias)
+    nn.init.zeros_(layer.get_parameter("bias"))
     return layer

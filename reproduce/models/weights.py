@@ -1,97 +1,121 @@
-"""Initial weights of the trunks: found in a local folder, else downloaded by torchvision."""
+"""The initial weights a trunk can start from, what they have seen, and what belongs to them.
 
-import hashlib
-import os
-from pathlib import Path
-from urllib.error import URLError
+What to mind:
 
-import torch
-from torch import Tensor
-from torchvision import models
+- The two ``resnet101_coco*`` entries of torchvision are whole segmentation networks trained on
+  COCO with the labels of VOC's 20 classes. Only their trunks are taken: ``classifier`` and
+  ``aux_classifier`` already know the classes and are dropped. They were trained with dilation 1 and
+  2 in the first 3x3 of layer3 and layer4, as our trunk has them; DeepLab-v2 has 2 and 4.
+- ``vgg16_caffe`` has nan in its classifier and its own normalisation (RGB minus a mean, not
+  scaled); the classifier of ``vgg16_imagenet`` gives fc6 and fc7 of LargeFOV.
+- The DeepLab authors' own start, ``resnet101_coco_caffe``, is downloaded from nowhere: the user
+  brings the file. The networks they released after training have seen VOC's validation images.
+"""
 
-from reproduce.errors import UserError
-from reproduce.models.backbones import Trunk
+from dataclasses import dataclass
+from typing import Literal
 
-#: Environment variable that names a folder with weight files.
-WEIGHTS_FOLDER = "REPRODUCE_WEIGHTS"
+Colour = tuple[float, float, float]
 
-#: Name in a config -> (torchvision's enum, file names looked for in the local folder).
+#: Mean and standard deviation of RGB in 0-255 that torchvision's own trainings used.
+IMAGENET_MEAN: Colour = (0.485 * 255, 0.456 * 255, 0.406 * 255)
+IMAGENET_STD: Colour = (0.229 * 255, 0.224 * 255, 0.225 * 255)
+
+
+@dataclass(frozen=True)
+class InitialWeights:
+    """A published state dict.
+
+    Attributes:
+        origin: Where it comes from; with ``enum`` one of ``torchvision.models.get_weight``.
+        trained_on: Data it has seen.
+        files: Names it may have in the folder of weights, the first one is advised.
+        sha256: First digits of the SHA-256 of the known files; empty: none is known.
+        enum: Whether ``origin`` names an enum of torchvision, which knows where to download it.
+        mean: Mean of RGB in 0-255 it was trained with.
+        std: Standard deviation likewise.
+        layout: Names and geometry: of torchvision, or of Caffe's ResNet.
+        classifier: Whether VGG-16's fully connected layers are in it.
+    """
+
+    origin: str
+    trained_on: str
+    files: tuple[str, ...]
+    sha256: tuple[str, ...] = ()
+    enum: bool = True
+    mean: Colour = IMAGENET_MEAN
+    std: Colour = IMAGENET_STD
+    layout: Literal["torchvision", "caffe"] = "torchvision"
+    classifier: bool = False
+
+
+#: Initial weights by their name in a config.
 INITIAL_WEIGHTS = {
-    "resnet101_imagenet": ("ResNet101_Weights.IMAGENET1K_V1", ["resnet101_imagenet.pth"]),
-    "resnet101_coco": (
-        "DeepLabV3_ResNet101_Weights.COCO_WITH_VOC_LABELS_V1",
-        ["resnet101_coco.pth"],
+    "resnet101_imagenet": InitialWeights(
+        origin="ResNet101_Weights.IMAGENET1K_V1",
+        trained_on="ImageNet-1k, 1,000 classes of images",
+        files=("resnet101_imagenet.pth", "resnet101-63fe2227.pth"),
+        sha256=("63fe2227",),
     ),
-    "vgg16_imagenet": ("VGG16_Weights.IMAGENET1K_V1", ["vgg16_imagenet.pth"]),
-    "mobilenet_v2_imagenet": (
-        "MobileNet_V2_Weights.IMAGENET1K_V1",
-        ["mobilenet_v2_imagenet.pth", "mobilenet_v2_features_imagenet.pth"],
+    "resnet101_coco": InitialWeights(
+        origin="DeepLabV3_ResNet101_Weights.COCO_WITH_VOC_LABELS_V1",
+        trained_on="ImageNet-1k, then masks of COCO train2017 with VOC's 20 classes (DeepLabV3)",
+        files=("resnet101_coco.pth", "deeplabv3_resnet101_coco-586e9e4e.pth"),
+        sha256=("586e9e4e",),
+    ),
+    "fcn_resnet101_coco": InitialWeights(
+        origin="FCN_ResNet101_Weights.COCO_WITH_VOC_LABELS_V1",
+        trained_on="ImageNet-1k, then masks of COCO train2017 with VOC's 20 classes (dilated FCN)",
+        files=("fcn_resnet101_coco.pth", "fcn_resnet101_coco-7ecb50ca.pth"),
+        sha256=("7ecb50ca",),
+    ),
+    "resnet101_coco_caffe": InitialWeights(
+        origin="init.caffemodel of DeepLab-v2 as convert.py of kazuto1011/deeplab-pytorch saves it",
+        trained_on="ImageNet-1k, then masks of COCO with its 80 classes",
+        files=("resnet101_coco_caffe.pth", "deeplabv1_resnet101-coco.pth"),
+        enum=False,
+        mean=(122.675, 116.669, 104.008),
+        std=(1.0, 1.0, 1.0),
+        layout="caffe",
+    ),
+    "vgg16_imagenet": InitialWeights(
+        origin="VGG16_Weights.IMAGENET1K_V1",
+        trained_on="ImageNet-1k, 1,000 classes of images",
+        files=("vgg16_imagenet.pth", "vgg16-397923af.pth"),
+        sha256=("397923af",),
+        classifier=True,
+    ),
+    "vgg16_caffe": InitialWeights(
+        origin="VGG16_Weights.IMAGENET1K_FEATURES",
+        trained_on="ImageNet-1k, by VGG-16's authors in Caffe; convolutions only",
+        files=("vgg16_caffe.pth", "vgg16_features-amdegroot-88682ab5.pth"),
+        sha256=("88682ab5",),
+        mean=(0.48235 * 255, 0.45882 * 255, 0.40784 * 255),
+        std=(1.0, 1.0, 1.0),
+    ),
+    "mobilenet_v2_imagenet": InitialWeights(
+        origin="MobileNet_V2_Weights.IMAGENET1K_V1",
+        trained_on="ImageNet-1k, 1,000 classes of images",
+        files=(
+            "mobilenet_v2_imagenet.pth",
+            "mobilenet_v2-b0353104.pth",
+            "mobilenet_v2_features_imagenet.pth",
+        ),
+        sha256=(
+            "b0353104",
+            # The same network without its classifier.
+            "700fbe94f1bad190a9f7ae2ec02affa44e9ec8b58ff5ffe02269e0cfd95a1ade",
+        ),
     ),
 }
 
 
-def read_weights(name: str) -> tuple[dict[str, Tensor], str]:
-    """State dict and SHA-256 of named weights.
+def normalisation(name: str | None) -> tuple[Colour, Colour]:
+    """Mean and standard deviation of RGB in 0-255 for named weights.
 
     Args:
-        name: Key of :data:`INITIAL_WEIGHTS`. A local file in the folder ``$REPRODUCE_WEIGHTS``
-            goes before a download.
-
-    Raises:
-        UserError: If the name is unknown, or the weights are neither local nor downloadable.
+        name: Key of :data:`INITIAL_WEIGHTS`; ``None``, random weights: ImageNet's.
     """
-    if name not in INITIAL_WEIGHTS:
-        raise UserError(f"unknown weights {name!r}: expected one of {', '.join(INITIAL_WEIGHTS)}")
-    enum, files = INITIAL_WEIGHTS[name]
-    folder = Path(os.environ.get(WEIGHTS_FOLDER, ""))
-    paths = [folder / file for file in files if WEIGHTS_FOLDER in os.environ]
-    path = next((p for p in paths if p.is_file()), None)
-    if path is None:
-        weights = models.get_weight(enum)
-        path = Path(torch.hub.get_dir()) / "checkpoints" / weights.url.rsplit("/", 1)[-1]
-        if not path.is_file():
-            try:
-                weights.get_state_dict(progress=True, check_hash=True)
-            except (URLError, OSError, RuntimeError) as error:
-                raise UserError(
-                    f"weights {name} could not be downloaded ({error}): put the state dict of "
-                    f"torchvision's {enum} as {files[0]} into a folder and set "
-                    f"{WEIGHTS_FOLDER}=that folder"
-                ) from error
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # noqa: BLE001 - torch raises many kinds for a bad file
-        raise UserError(
-            f"{path} is no readable state dict ({error}): remove or replace it"
-        ) from None
-    return state, hashlib.sha256(path.read_bytes()).hexdigest()
-
-
-def load_initial_weights(trunk: Trunk, name: str) -> str:
-    """Fill ``trunk`` with named weights, and give their SHA-256.
-
-    Names are those of torchvision's classification networks; a leading ``backbone.`` (of its
-    segmentation networks) is dropped, classifiers are ignored.
-
-    Raises:
-        UserError: If the weights are missing or do not fit the trunk.
-    """
-    state, digest = read_weights(name)
-    state = {key.removeprefix("backbone."): value for key, value in state.items()}
-    if "features" in next(iter(trunk.origin_names.values()), "") and "0.0.weight" in state:
-        state = {f"features.{key}": value for key, value in state.items()}
-    names = trunk.origin_names
-    missing = [names[k] for k in names if names[k] not in state]
-    if not names or missing:
-        example = f", {missing[0]} among them" if missing else ""
-        raise UserError(
-            f"weights {name} lack {len(missing)} of the {len(names)} tensors of this trunk"
-            f"{example}: choose the weights made for it"
-        )
-    try:
-        trunk.load_state_dict({key: state[names[key]] for key in names})
-    except RuntimeError as error:
-        raise UserError(
-            f"weights {name} do not fit: {str(error).splitlines()[-1].strip()}"
-        ) from None
-    return digest
+    if name is None:
+        return IMAGENET_MEAN, IMAGENET_STD
+    return INITIAL_WEIGHTS[name].mean, INITIAL_WEIGHTS[name].std

@@ -19,14 +19,19 @@ from reproduce.experiments import (
     Column,
     Row,
     TableSpec,
+    change_callback,
     compose,
     merge,
     read_yaml,
 )
 from reproduce.files import write_atomically
-from reproduce.runs.identity import code_fingerprint, config_hash, identity_config, run_id
+from reproduce.runs.fingerprint import code_fingerprint
+from reproduce.runs.identity import config_hash, identity_config, run_id
 from reproduce.runs.record import SCHEMA
 from reproduce.runs.store import Run, look_up
+
+#: Digest of data that is not there.
+UNKNOWN = "unknown"
 
 
 @dataclass(frozen=True)
@@ -77,7 +82,7 @@ class Job:
             "config_hash": config_hash(self.config),
             "data": self.data,
             "val_split": options["val_split"],
-            "code": code_fingerprint(),
+            "code": code_fingerprint(self.config),
             "commit": commit(),
             "command": f"reproduce table {table} --scale {self.scale} --only {cell}",
             "threads": threads,
@@ -185,7 +190,9 @@ def cell_config(
     folder: Path = EXPERIMENTS,
 ) -> dict[str, Any]:
     """Configuration of a cell and a seed, with the flags of the command line over it."""
-    config = compose(row.arch, table.data, column.loss or "", scale, folder)
+    config = merge(compose(row.arch, table.data, column.loss or "", scale, folder), row.config)
+    if row.level_set and column.key != table.gain[1]:
+        config = change_callback(config, "LevelSetCallback", row.level_set)
     return merge({"seed_everything": seed, **config}, flags)
 
 
@@ -200,10 +207,12 @@ def plan(
     overrides: Sequence[str] = (),
     progress: Any = None,  # noqa: ANN401 - tqdm's class
     folder: Path = EXPERIMENTS,
+    problems: list[str] | None = None,
 ) -> list[Job]:
     """Jobs of every cell that is trained, with seeds 0 to ``seeds - 1``.
 
-    Seeds go round first, so that an unfinished table has the first seeds of every row.
+    Seeds go round first, so that an unfinished table has the first seeds of every row. With a list
+    for ``problems``, missing or bad data is noted there, and the jobs have no data.
 
     Raises:
         UserError: On any mistake in the request, the experiments or the data.
@@ -221,7 +230,13 @@ def plan(
                 options["root"] = str(data)
             key = (options["train_split"], options["val_split"])
             if key not in manifests:
-                manifests[key] = find_manifest(config, runs, progress)
+                try:
+                    manifests[key] = find_manifest(config, runs, progress)
+                except UserError as error:
+                    if problems is None:
+                        raise
+                    problems.append(str(error))
+                    manifests[key] = {"digest": UNKNOWN}
             jobs.append(
                 Job(
                     experiment=f"{table.name}/{row.key}/{column.key}",

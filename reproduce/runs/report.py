@@ -3,7 +3,8 @@
 from pathlib import Path
 
 from reproduce.errors import UserError
-from reproduce.runs.identity import code_fingerprint, config_hash, run_id
+from reproduce.runs.fingerprint import code_fingerprint
+from reproduce.runs.identity import config_hash, run_id
 from reproduce.runs.store import all_runs
 
 
@@ -17,7 +18,7 @@ def list_runs(runs: Path) -> str:
         record = run.record
         what = f"{record['scale']} {record['experiment']} seed {record['seed']}"
         if run.state == "completed":
-            stale = "" if record["code"] == code_fingerprint() else " (stale)"
+            stale = "" if record["code"] == code_fingerprint(record["config"]) else " (stale)"
             what += f"  mIoU {record['scores']['last']['miou']:.2f}{stale}"
         else:
             what += f"  {run.problem}"

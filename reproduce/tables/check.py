@@ -14,7 +14,7 @@ def stale_tables(out: Path) -> list[str]:
     for scale in SCALES:
         for index in sorted((out / scale).glob("*.json")):
             source = read_json(index)
-            spec = read_table(source["table"])
+            spec = read_table(source["table"], scale)
             request = Request(
                 spec.name, scale, source["seeds"], runs=out / "none", out=out, flags=source["flags"]
             )

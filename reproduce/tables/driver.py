@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from reproduce.experiments import REPOSITORY, TableSpec, read_table
 from reproduce.files import read_json, write_atomically
-from reproduce.runs.identity import code_fingerprint, config_hash
+from reproduce.runs.identity import config_hash
 from reproduce.runs.plan import (
     Job,
     cell_config,
@@ -23,7 +23,7 @@ from reproduce.runs.plan import (
 )
 from reproduce.runs.record import dump_record, read_record
 from reproduce.runs.store import all_runs, check_writable
-from reproduce.tables.figures import draw_gains
+from reproduce.tables.figures import draw_gains, draw_sensitivity
 from reproduce.tables.render import CellRun, render
 
 #: What a cell shows for a run that has no completed record.
@@ -61,7 +61,8 @@ class Request:
     flags: Sequence[str] = ()
 
 
-def _plan(request: Request, spec: TableSpec) -> list[Job]:
+def plan_request(request: Request, spec: TableSpec, problems: list[str] | None = None) -> list[Job]:
+    """Jobs of a request; with a list for ``problems`` missing data is noted there."""
     return plan(
         spec,
         scale=request.scale,
@@ -73,17 +74,8 @@ def _plan(request: Request, spec: TableSpec) -> list[Job]:
         progress=lambda items, total: tqdm(
             items, "checking data", total, disable=not sys.stderr.isatty()
         ),
+        problems=problems,
     )
-
-
-def dry_run(request: Request) -> str:
-    """What is logged and what would run, a line each."""
-    lines = []
-    for job in _plan(request, read_table(request.name)):
-        run = job.look_up()
-        action = "" if run.state in ("completed", "running", "unreadable") else ", would run"
-        lines.append(f"{job.id}  {job.experiment} seed {job.seed}: {run.state}{action}")
-    return "\n".join(lines)
 
 
 def run_missing(request: Request, jobs: Sequence[Job]) -> int:
@@ -162,10 +154,10 @@ def make_table(request: Request) -> int:
     Raises:
         UserError: On the user's mistakes, before anything runs.
     """
-    spec = read_table(request.name)
+    spec = read_table(request.name, request.scale)
     request = replace(request, name=spec.name)
     target = request.out / request.scale
-    jobs = _plan(request, spec) if request.train or request.data else []
+    jobs = plan_request(request, spec) if request.train or request.data else []
     check_writable(target)
     failed = run_missing(request, jobs) if request.train else 0
     cells = cell_runs(request, spec, jobs)
@@ -179,7 +171,7 @@ def render_cells(request: Request, spec: TableSpec, cells: Sequence[CellRun]) ->
     about = scale_about(request.scale)
     if request.flags:
         about += f" Flags over the configuration: `{' '.join(request.flags)}`."
-    return render(spec, request.scale, about, cells, code_fingerprint())
+    return render(spec, request.scale, about, cells)
 
 
 def write_table(request: Request, spec: TableSpec, cells: Sequence[CellRun]) -> str:
@@ -196,6 +188,8 @@ def write_table(request: Request, spec: TableSpec, cells: Sequence[CellRun]) -> 
             write_atomically(target / "records" / f"{cell.id}.json", dump_record(dict(cell.record)))
     text = render_cells(request, spec, cells)
     draw_gains(spec, request.scale, cells, target / f"{spec.name}.svg")
+    if spec.sensitivity:
+        draw_sensitivity(spec, request.scale, cells, target / f"{spec.name}_sensitivity.svg")
     source = {
         "table": spec.name,
         "scale": request.scale,

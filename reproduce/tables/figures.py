@@ -1,13 +1,25 @@
-"""Figure of a table: the gains as points with intervals, beside the paper's."""
+"""Figures of a table: gains with intervals beside the paper's, and how they depend on λ and ε."""
 
+import io
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from reproduce.experiments import TableSpec
 from reproduce.files import write_atomically
-from reproduce.tables.render import CellRun, scores_by_seed
+from reproduce.tables.render import CellRun, paper_gain, scores_by_seed
 from reproduce.tables.statistics import paired_gain
+
+
+def _write(figure: Any, path: Path) -> None:  # noqa: ANN401 - matplotlib is imported late
+    text = io.StringIO()
+    figure.savefig(text, format="svg", metadata={"Date": None})
+    write_atomically(path, text.getvalue())
+
+
+def _settings(salt: str) -> Any:  # noqa: ANN401 - matplotlib's literal keys
+    """Options that make equal pictures equal files."""
+    return {"svg.hashsalt": salt, "svg.fonttype": "none", "font.size": 10}
 
 
 def draw_gains(spec: TableSpec, scale: str, runs: Sequence[CellRun], path: Path) -> None:
@@ -19,16 +31,12 @@ def draw_gains(spec: TableSpec, scale: str, runs: Sequence[CellRun], path: Path)
         runs: One per cell and seed.
         path: File to write.
     """
-    import io
-
     import matplotlib as mpl
 
     mpl.use("Agg")
     import matplotlib.pyplot as plt
 
-    ours, base = spec.gain
-    settings: Any = {"svg.hashsalt": spec.name, "svg.fonttype": "none", "font.size": 10}
-    with mpl.rc_context(settings):
+    with mpl.rc_context(_settings(spec.name)):
         figure, axes = plt.subplots(figsize=(7, 0.8 + 0.42 * len(spec.rows)), layout="constrained")
         axes.axvline(0, color="0.6", linewidth=1)
         for place, row in enumerate(spec.rows):
@@ -39,14 +47,62 @@ def draw_gains(spec: TableSpec, scale: str, runs: Sequence[CellRun], path: Path)
                 axes.errorbar(
                     gain.mean, place, xerr=width, fmt="o", color="#1f6fb4", capsize=3, label=label
                 )
-            paper = row.paper[ours] - row.paper[base]
-            axes.plot(paper, place, "D", color="#d1495b", label="paper" if place == 0 else None)
+            if (paper := paper_gain(spec, row)) is not None:
+                axes.plot(paper, place, "D", color="#d1495b", label="paper" if place == 0 else None)
         axes.set_yticks(range(len(spec.rows)), [row.label for row in spec.rows])
         axes.invert_yaxis()
         axes.set_xlabel(f"gain in mIoU (points), {scale} scale")
         axes.spines[["top", "right"]].set_visible(False)
         axes.legend(frameon=False, fontsize=9)
-        text = io.StringIO()
-        figure.savefig(text, format="svg", metadata={"Date": None})
+        _write(figure, path)
         plt.close(figure)
-    write_atomically(path, text.getvalue())
+
+
+def draw_sensitivity(spec: TableSpec, scale: str, runs: Sequence[CellRun], path: Path) -> None:
+    """Write the mean gain at every measured (λ, ε) as SVG.
+
+    Args:
+        spec: The table.
+        scale: Scale, for the heading.
+        runs: One per cell and seed; λ and ε are those of their records.
+        path: File to write.
+    """
+    import matplotlib as mpl
+
+    mpl.use("Agg")
+    import matplotlib.pyplot as plt
+
+    gains: dict[tuple[float, float], float] = {}
+    for row in spec.sensitivity:
+        gain = paired_gain(*(scores_by_seed(runs, row.key, column) for column in spec.gain))
+        trained = [
+            r.record for r in runs if r.record and (r.row, r.column) == (row.key, spec.gain[0])
+        ]
+        if gain is not None:
+            options = trained[0]["config"]["trainer"]["callbacks"][0]["init_args"]
+            gains[options["lam"], options["eps"]] = gain.mean
+    lams, widths = (sorted({key[i] for key in gains}) for i in (0, 1))
+    with mpl.rc_context(_settings(spec.name)):
+        size = (2.2 + 1.1 * len(widths), 1.4 + 0.6 * len(lams))
+        figure, axes = plt.subplots(figsize=size, layout="constrained")
+        grid = [[gains.get((lam, eps), float("nan")) for eps in widths] for lam in lams]
+        if gains:
+            limit = max(*map(abs, gains.values()), 1e-9)
+            axes.imshow(grid, cmap="RdBu", vmin=-limit, vmax=limit, aspect="auto")
+        for (lam, eps), value in gains.items():
+            strong = abs(value) > 0.6 * limit
+            axes.text(
+                widths.index(eps),
+                lams.index(lam),
+                f"{value:+.2f}",
+                ha="center",
+                va="center",
+                color="white" if strong else "black",
+            )
+        axes.set_xticks(range(len(widths)), [f"{eps:g}" for eps in widths])
+        axes.set_yticks(range(len(lams)), [f"{lam:g}" for lam in lams])
+        axes.set_xlabel("ε")
+        axes.set_ylabel("λ")
+        axes.set_title(f"mean gain in mIoU, {spec.rows[0].arch}, {scale} scale", fontsize=9)
+        _write(figure, path)
+        plt.close(figure)

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from reproduce.experiments import Column, Row, TableSpec
+from reproduce.runs.fingerprint import code_fingerprint
 from reproduce.tables.statistics import Estimate, estimate, paired_gain, verdict
 
 
@@ -63,9 +64,8 @@ def format_estimate(value: Estimate | None, *, signed: bool = False) -> str:
 class _Cells:
     """Runs of a table by cell."""
 
-    def __init__(self, runs: Iterable[CellRun], fingerprint: str) -> None:
+    def __init__(self, runs: Iterable[CellRun]) -> None:
         self.by_cell: dict[tuple[str, str], list[CellRun]] = {}
-        self.fingerprint = fingerprint
         for run in runs:
             self.by_cell.setdefault((run.row, run.column), []).append(run)
 
@@ -77,7 +77,7 @@ class _Cells:
 
     def stale(self, row: Row, columns: Sequence[str]) -> bool:
         return any(
-            run.record is not None and run.record["code"] != self.fingerprint
+            run.record is not None and run.record["code"] != code_fingerprint(run.record["config"])
             for column in columns
             for run in self.runs(row, column)
         )
@@ -97,19 +97,25 @@ def _paper(row: Row, column: str) -> str:
     return f"{row.paper[column]:.1f}" if column in row.paper else "–"
 
 
+def paper_gain(spec: TableSpec, row: Row) -> float | None:
+    """The paper's gain in points, ``None`` where it has no numbers."""
+    ours, base = (row.paper.get(column) for column in spec.gain)
+    return None if ours is None or base is None else round(ours - base, 6)
+
+
 def _gains(spec: TableSpec, cells: _Cells) -> list[str]:
     ours, base = spec.gain
     lines = []
     for row in spec.rows:
         gain = paired_gain(cells.scores(row, ours), cells.scores(row, base))
-        paper = row.paper[ours] - row.paper[base]
+        paper = paper_gain(spec, row)
         stale = " (stale)" if cells.stale(row, [ours, base]) else ""
         lines.append(
             [
                 row.label,
                 format_estimate(gain, signed=True) + stale,
-                f"{paper:+.1f}",
-                verdict(gain, round(paper, 6)),
+                "–" if paper is None else f"{paper:+.1f}",
+                verdict(gain, paper),
             ]
         )
     return _grid(["Method", "Gain, ours", "Gain, paper", "Verdict"], lines, "-xx-")
@@ -140,7 +146,7 @@ PAGE = """\
 # {title} ({scale} scale)
 
 {about}
-
+{purpose}
 Numbers are mIoU in percent over the validation set at the last iterate, mean ± half-width of the
 95 % interval (Student's t) over seeds; beside them the paper's own. Scale and data differ from the
 paper's unless said otherwise above: compare gains, not levels.
@@ -149,14 +155,12 @@ paper's unless said otherwise above: compare gains, not levels.
 
 ## Gain of {ours} over {base}
 
-Paired by seed: both runs of a pair share initial weights, data order and crops. *reproduced*: the
-95 % interval lies above zero and reaches the paper's gain; *weaker*: above zero, below the paper's;
-*not seen*: it reaches zero, or one seed gives none.
+Paired by seed: both runs of a pair share initial weights, data order and crops. {verdicts}
 
 {gains}
 
 ![Gains with intervals]({name}.svg)
-
+{sensitivity}
 ## Runs
 
 Data: {data} images, manifest {digests}. The last iterate is the headline; the best one is chosen on
@@ -165,22 +169,31 @@ the evaluation set itself.
 {runs}
 """
 
+VERDICTS = """*reproduced*: the
+95 % interval lies above zero and reaches the paper's gain; *weaker*: above zero, below the paper's;
+*not seen*: it reaches zero or lies below, or one seed gives none."""
+
+VERDICTS_ALONE = """The paper has
+no numbers here. *gain*, *loss*: the 95 % interval lies above or below zero; *not seen*: it reaches
+zero, or one seed gives none."""
+
+SENSITIVITY = """
+![Mean gain by λ and ε]({name}_sensitivity.svg)
+"""
+
 RUN_HEAD = ["Run", "Cell", "Seed", "mIoU last", "best", "Time", "Memory", "Device", "Date (UTC)"]
 
 
-def render(
-    spec: TableSpec, scale: str, about: str, runs: Sequence[CellRun], fingerprint: str
-) -> str:
+def render(spec: TableSpec, scale: str, about: str, runs: Sequence[CellRun]) -> str:
     """The whole Markdown page.
 
     Args:
         spec: Rows, columns and the paper's numbers.
         scale: Scale of the runs.
         about: What the scale is and how it departs from the paper.
-        runs: One per cell and seed.
-        fingerprint: That of the present code; records with another one are marked stale.
+        runs: One per cell and seed; those whose record was made by other code are marked stale.
     """
-    cells = _Cells(runs, fingerprint)
+    cells = _Cells(runs)
     head = ["Method"]
     for column in spec.columns:
         head += [f"{column.label}, ours", "paper"]
@@ -203,11 +216,14 @@ def render(
         title=spec.title,
         scale=scale,
         about=about,
+        purpose=f"\n{spec.about}\n" if spec.about else "",
         cells="\n".join(_grid(head, body, "-" + "x" * (len(head) - 1))),
         ours=ours,
         base=base,
         gains="\n".join(_gains(spec, cells)),
+        verdicts=VERDICTS if any(row.paper for row in spec.rows) else VERDICTS_ALONE,
         name=spec.name,
+        sensitivity=SENSITIVITY.format(name=spec.name) if spec.sensitivity else "",
         data=data,
         digests=", ".join(digests) or "none",
         runs="\n".join(

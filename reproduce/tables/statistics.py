@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Literal, NamedTuple
 
-Verdict = Literal["reproduced", "weaker", "not seen", "not run"]
+Verdict = Literal["reproduced", "weaker", "gain", "loss", "not seen", "not run"]
 
 
 class Estimate(NamedTuple):
@@ -40,16 +40,24 @@ def paired_gain(ours: Mapping[int, float], baseline: Mapping[int, float]) -> Est
     return estimate([ours[seed] - baseline[seed] for seed in sorted(ours.keys() & baseline.keys())])
 
 
-def verdict(gain: Estimate | None, paper: float) -> Verdict:
+def verdict(gain: Estimate | None, paper: float | None) -> Verdict:
     """What the runs say of a gain of the paper.
 
     * ``not run``: no pair of runs.
-    * ``not seen``: a single pair, or an interval that reaches zero.
+    * ``not seen``: a single pair, or an interval that reaches zero (or lies below, beside a
+      number of the paper).
     * ``weaker``: an interval above zero that ends below the paper's gain.
     * ``reproduced``: an interval above zero that holds the paper's gain or lies above it.
+    * ``gain``, ``loss``: where the paper has no number, an interval above or below zero.
     """
     if gain is None:
         return "not run"
-    if gain.half_width is None or gain.mean - gain.half_width <= 0:
+    if gain.half_width is None:
         return "not seen"
+    if paper is None and gain.mean + gain.half_width < 0:
+        return "loss"
+    if gain.mean - gain.half_width <= 0:
+        return "not seen"
+    if paper is None:
+        return "gain"
     return "weaker" if gain.mean + gain.half_width < paper else "reproduced"

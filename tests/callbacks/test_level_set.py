@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from torch.utils.data import DataLoader, TensorDataset
 
 from reproduce.callbacks import LevelSetCallback
-from reproduce.losses import CrossEntropyLevelSetLoss, LevelSetLoss
+from reproduce.losses import CrossEntropyLevelSetLoss, LevelSetLoss, Reading
 
 LAM = 0.01
 
@@ -148,3 +148,82 @@ def test_ignore_index_of_the_criterion() -> None:
 def test_without_criterion() -> None:
     with pytest.raises(TypeError, match=r"expected Linear.criterion, a callable"):
         LevelSetCallback().attach(nn.Linear(1, 1))
+
+
+class TwoOutputs(Foreign):
+    """Calls its criterion twice a step, as MSC does four times."""
+
+    num_outputs = 2
+
+    def training_step(self, batch: list[Tensor], batch_idx: int) -> Tensor:
+        images, masks = batch
+        logits = self.net(images)
+        loss: Tensor = self.criterion(2 * logits, masks) + self.criterion(logits, masks)
+        self.losses.append(loss.item())
+        return loss
+
+
+def first_loss(module: Foreign, callback: LevelSetCallback) -> tuple[float, float, float]:
+    """Loss of one step, and of its parts without the callback: cross-entropies and energies."""
+    torch.manual_seed(0)
+    images, masks = torch.randn(2, 3, 8, 8), torch.randint(0, 4, (2, 8, 8))
+    logits = module.net(images)
+    callback.attach(module)
+    loss = module.training_step([images, masks], 0).item()
+    ce = F.cross_entropy(2 * logits, masks) + F.cross_entropy(logits, masks)
+    energy = LevelSetLoss(reference_area=64)
+    return loss - ce.item(), energy(2 * logits, masks).item(), energy(logits, masks).item()
+
+
+@pytest.mark.parametrize(
+    "make", [lambda: nn.CrossEntropyLoss(ignore_index=255), lambda: functional]
+)
+def test_outputs(make: Callable[[], Any]) -> None:
+    callback = LevelSetCallback(LAM, reference_area=64)
+    added, first, last = first_loss(TwoOutputs(make()), callback)
+    assert added == pytest.approx(LAM * (first + last), rel=1e-4)
+    callback = LevelSetCallback(LAM, reference_area=64, outputs="last")
+    added, _, last = first_loss(TwoOutputs(make()), callback)
+    assert added == pytest.approx(LAM * last, rel=1e-4)
+
+
+class Watch(L.Callback):
+    """Keeps the weight and the width of every step."""
+
+    def __init__(self, callback: LevelSetCallback) -> None:
+        self.callback, self.seen = callback, list[tuple[float, float]]()
+
+    def on_train_batch_end(self, *_: Any) -> None:
+        self.seen.append((self.callback.loss.lam, self.callback.loss.eps))
+
+
+def test_warm_up_and_shrinking_width() -> None:
+    callback = LevelSetCallback(LAM, eps=0.1, start=0.5, eps_start=1.6)
+    watch = Watch(callback)
+    fit(nn.CrossEntropyLoss(ignore_index=255), callback, watch, steps=4)
+    assert [lam for lam, _ in watch.seen] == [0, 0, LAM, LAM]
+    assert [eps for _, eps in watch.seen] == pytest.approx([1.6, 0.8, 0.4, 0.2])
+
+
+def test_another_reading_is_added_beside_the_cross_entropy() -> None:
+    reading = Reading(means="batch")
+
+    class Expected(Sum):
+        def __init__(self) -> None:
+            super().__init__(nn.CrossEntropyLoss(ignore_index=255))
+            self.energy = LevelSetLoss(reference_area=64, reading=reading)
+
+    callback = LevelSetCallback(LAM, reference_area=64, reading=reading)
+    ours, _ = fit(nn.CrossEntropyLoss(ignore_index=255), callback)
+    expected, _ = fit(Expected())
+    assert ours.losses == pytest.approx(expected.losses, rel=1e-5)
+    plain, _ = fit(nn.CrossEntropyLoss(ignore_index=255), LevelSetCallback(LAM, reference_area=64))
+    assert ours.losses != pytest.approx(plain.losses, rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    "options", [{"start": 1.5}, {"eps_start": 0.0}, {"outputs": "first"}], ids=str
+)
+def test_wrong_options(options: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=next(iter(options))):
+        LevelSetCallback(**options)

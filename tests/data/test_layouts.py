@@ -1,5 +1,7 @@
 """Layouts, manifests and the errors of bad data."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -135,3 +137,22 @@ def test_real_camvid(shared_data: Path, tmp_path: Path) -> None:
     data = DATA_SETS["reproduce.data.CamVidDataModule"]
     manifest = data_manifest(data, shared_data / "camvid", ("train", "test"), tmp_path)
     assert {k: v["images"] for k, v in manifest["splits"].items()} == {"train": 367, "test": 233}
+
+
+def test_the_catalogue_loads_neither_torch_nor_scipy() -> None:
+    """The table driver reads it at every start."""
+    code = "import sys, reproduce.data.catalog; print({'torch', 'scipy', 'cv2'} & set(sys.modules))"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout == "set()\n"
+
+
+def test_every_data_set_is_exported() -> None:
+    import reproduce.data
+
+    for path, data in DATA_SETS.items():
+        name = path.rpartition(".")[2]
+        assert name in reproduce.data.__all__
+        assert getattr(reproduce.data, name).data == data
+    assert len({data.name for data in DATA_SETS.values()}) == len(DATA_SETS)
+    with pytest.raises(AttributeError, match="has no attribute 'ImageNetDataModule'"):
+        _ = reproduce.data.ImageNetDataModule

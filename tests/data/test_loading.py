@@ -8,9 +8,17 @@ import numpy as np
 import pytest
 import torch
 
-from reproduce.data import CamVidDataModule, ShapesDataModule, VOCDataModule, shapes
+from reproduce.data import (
+    CamVidDataModule,
+    CityscapesDataModule,
+    ShapesDataModule,
+    VOCDataModule,
+    shapes,
+)
 from reproduce.data.loading import EpochSampler
 from reproduce.data.transforms import MEAN_COLOUR, TrainTransform
+from reproduce.errors import UserError
+from tests.conftest import write_mask
 
 
 def module(root: Path, **options: Any) -> VOCDataModule:
@@ -135,3 +143,67 @@ def test_camvid_and_shapes(camvid: Path, tmp_path: Path, monkeypatch: pytest.Mon
     demo.setup("fit")
     assert next(iter(demo.val_dataloader()))["image"].shape == (2, 3, 96, 96)
     assert demo.num_classes == 7
+
+
+def test_downscale(voc: Path) -> None:
+    """Training sees means of boxes and their central labels; validation masks keep their size."""
+    full, half = module(voc, scale=None, flip=False), module(voc, downscale=3, flip=False)
+    for index in range(len(full.val_set)):
+        big, small = full.val_set[index], half.val_set[index]
+        height, width = big["mask"].shape
+        assert torch.equal(big["mask"], small["mask"])
+        assert small["image"].shape == (3, -(-height // 3), -(-width // 3))
+        assert big["id"] == small["id"]
+        pixels = big["image"].numpy().astype(float)
+        for y, x in [(0, 0), (5, 7), (small["image"].shape[1] - 1, small["image"].shape[2] - 1)]:
+            box = pixels[:, 3 * y : 3 * y + 3, 3 * x : 3 * x + 3]
+            assert (
+                abs(box.mean((1, 2)) - small["image"][:, y, x].numpy()).max() <= 0.6
+            )  # Pillow rounds in fixed point
+    pair = half.train_set._read(1)
+    mask = full.train_set._read(1)[1]
+    assert pair[0].shape[:2] == pair[1].shape == (18, 20)
+    for y, x in np.ndindex(pair[1].shape):
+        centre = min(3 * y + 1, mask.shape[0] - 1), min(3 * x + 1, mask.shape[1] - 1)
+        assert pair[1][y, x] == mask[centre]
+
+
+def test_downscale_of_one_changes_nothing(voc: Path) -> None:
+    for a, b in zip(epochs(module(voc), 1)[0], epochs(module(voc, downscale=1), 1)[0], strict=True):
+        assert torch.equal(a["image"], b["image"])
+        assert torch.equal(a["mask"], b["mask"])
+
+
+def test_downscaled_images_are_scored_at_full_size(cityscapes: Path) -> None:
+    """The network sees a quarter of the pixels; every labelled pixel is counted."""
+    from reproduce.models import SegmentationModule
+
+    class Grey(SegmentationModule):
+        def single_scale(self, images: torch.Tensor) -> torch.Tensor:
+            assert images.shape == (1, 3, 24, 48)
+            return images.mean(1, keepdim=True).repeat(1, 19, 1, 1)
+
+    data = CityscapesDataModule(cityscapes, downscale=2, seed=0)
+    data.setup("validate")
+    model = Grey(num_classes=19, trunk="thin")
+    trainer = L.Trainer(
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        accelerator="cpu",
+    )
+    trainer.validate(model, datamodule=data, verbose=False)
+    valid = sum(int((b["mask"] != 255).sum()) for b in data.val_dataloader())
+    assert int(model.scores.confusion.sum()) == valid
+
+
+def test_bad_downscale(voc: Path) -> None:
+    with pytest.raises(UserError, match=r"downscale is 0, expected a whole factor from 1"):
+        VOCDataModule(voc, downscale=0)
+
+
+def test_mask_of_another_image_is_named(voc: Path) -> None:
+    write_mask(voc / "VOC2012/SegmentationClass/2007_val000.png", np.zeros((48, 59)))
+    with pytest.raises(UserError, match=r"val000.png is 59x48, expected the size of its image"):
+        module(voc).val_set[0]

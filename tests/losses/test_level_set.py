@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from reproduce.losses import LevelSetLoss, heaviside, level_set_energy
+from reproduce.losses import LevelSetLoss, Reading, heaviside, level_set_energy
 from tests.losses.harness import VOID, LossHarness, gradient, random_case
 from tests.losses.reference import energy_reference
 
@@ -145,3 +145,64 @@ def test_module_prints_its_options() -> None:
     assert isinstance(LevelSetLoss(), nn.Module)
     assert "eps=0.05, kind='mahf'" in str(LevelSetLoss())
     assert gradient(LevelSetLoss(), *random_case()).abs().sum() > 0
+
+
+def test_readings_against_the_reference() -> None:
+    """Each reading as the default energy of other inputs, or summed by hand."""
+    logits, target = random_case(batch=3)
+    batch, classes = logits.shape[:2]
+
+    def read(**answers: str) -> Tensor:
+        return level_set_energy(logits, target, reading=Reading(**answers))  # type: ignore[arg-type]
+
+    tall = logits.transpose(0, 1).reshape(1, classes, -1, logits.shape[-1])
+    assert read(means="batch").tolist() == pytest.approx(
+        energy_reference(tall, target.reshape(1, -1, target.shape[-1])), rel=1e-9
+    )
+    # A sigmoid of z is the softmax of (z, 0): one two-class problem for each class.
+    expected = torch.zeros(batch, dtype=torch.float64)
+    for label in range(classes):
+        pair = torch.stack([logits[:, label], torch.zeros_like(logits[:, label])], 1)
+        binary = torch.where(target == VOID, VOID, (target != label).long())
+        for i in range(batch):
+            if (target[i] == label).any():  # both maps of a pair have the same energy
+                expected[i] += energy_reference(pair[i : i + 1], binary[i : i + 1])[0] / 2
+    torch.testing.assert_close(read(probability="sigmoid"), expected)
+    background = torch.zeros(batch, dtype=torch.float64)
+    h = heaviside(logits.softmax(1)[:, 0] - 0.5)
+    for i in range(batch):
+        valid = target[i] != VOID
+        g, step = (target[i] == 0)[valid].double(), h[i][valid]
+        if g.any():
+            c1, c2 = (g * step).sum() / step.sum(), (g * (1 - step)).sum() / (1 - step).sum()
+            background[i] = ((g - c1) ** 2 * step + (g - c2) ** 2 * (1 - step)).sum()
+    torch.testing.assert_close(read(classes="foreground"), read() - background)
+
+
+def test_void_as_outside() -> None:
+    """Void counts like pixels of one more class that itself is not summed over."""
+    logits, target = random_case(batch=2)
+    other = target.masked_fill(target == VOID, logits.shape[1])
+    wide = torch.cat([logits, torch.full_like(logits[:, :1], -1e4)], 1)
+    extra = Reading(void="outside")
+    found = level_set_energy(logits, target, reading=extra)
+    full = level_set_energy(wide, other)
+    # The class that void became has H(-1/2) everywhere, so c1 = c2 and E = n (N - n) / N.
+    n, size = (target == VOID).flatten(1).sum(1).double(), target[0].numel()
+    torch.testing.assert_close(found, full - n * (size - n) / size)
+
+
+def test_scale_of_readings() -> None:
+    logits, target = random_case(batch=3)
+    for reading in (Reading(means="batch"), Reading(void="outside")):
+        energy = level_set_energy(logits, target, reading=reading)
+        plain = LevelSetLoss(reading=reading)(logits, target)
+        assert plain.item() == pytest.approx(energy.sum().item() / 3)
+    scaled = LevelSetLoss(reference_area=7.0, reading=Reading(means="batch"))(logits, target)
+    total = level_set_energy(logits, target, reading=Reading(means="batch"))
+    assert scaled.item() == pytest.approx(7 * total.item() / (target != VOID).sum().item())
+
+
+def test_unknown_reading() -> None:
+    with pytest.raises(ValueError, match="means must be one of image, batch, got 'epoch'"):
+        Reading(means="epoch")  # type: ignore[arg-type]

@@ -3,8 +3,13 @@
 import pytest
 from torch import nn
 
+from reproduce.experiments import EXPERIMENTS, read_yaml
 from reproduce.models import DeepLabLargeFOV, DeepLabResNet101, Recipe
-from reproduce.models.optimisation import learning_rate_factor, parameter_groups
+from reproduce.models.optimisation import (
+    build_optimiser,
+    learning_rate_factor,
+    parameter_groups,
+)
 
 DEEPLAB = Recipe(lr=0.001, weight_decay=5e-4, head_lr_factor=10, bias_lr_factor=2, decay_bias=False)
 
@@ -48,3 +53,57 @@ def test_policies() -> None:
         [1, 1, 0.1, 0.01]
     )
     assert learning_rate_factor(Recipe(policy="constant"), 5, 6) == 1
+
+
+FCN_RATES = {"trunk.weight": 4e-3, "trunk.bias": 4e-3, "head.weight": 4e-3, "head.bias": 4e-3}
+VGG_RATES = {"trunk.weight": 4e-3, "trunk.bias": 8e-3, "head.weight": 0.04, "head.bias": 0.08}
+RESNET_RATES = {
+    "trunk.weight": 2.5e-4,
+    "trunk.bias": 5e-4,
+    "head.weight": 2.5e-3,
+    "head.bias": 5e-3,
+}
+#: Initial rates, decay of weights and of biases, iterations and the factor at some of them.
+RECIPES = {
+    "fcn": (FCN_RATES, 1e-4, 1e-4, 31740, {0: 1.0, 15870: 0.535886731, 31739: 8.88e-5}),
+    "largefov": (
+        VGG_RATES,
+        1e-4,
+        0.0,
+        18000,
+        {0: 1.0, 5999: 1.0, 6000: 0.1, 11999: 0.1, 12000: 0.01, 17999: 0.01},
+    ),
+    "resnet101": (RESNET_RATES, 5e-4, 0.0, 20000, {0: 1.0, 10000: 0.535886731, 19999: 1.346e-4}),
+}
+ARCHITECTURES = {
+    "fcn32s_resnet101": "fcn",
+    "fcn16s_resnet101": "fcn",
+    "fcn8s_resnet101": "fcn",
+    "deeplab_largefov": "largefov",
+    "deeplab_msc_largefov": "largefov",
+    "deeplab_resnet101": "resnet101",
+    "deeplab_msc_resnet101": "resnet101",
+}
+
+
+@pytest.mark.parametrize("arch", ARCHITECTURES)
+def test_recipes_of_the_paper(arch: str) -> None:
+    """Groups of the YAML's optimiser and their rates at chosen iterations of its schedule."""
+    config = read_yaml(EXPERIMENTS / "arch" / f"{arch}.yaml")
+    recipe = Recipe(**config["model"]["init_args"]["recipe"])
+    rates, decay, bias_decay, iterations, factors = RECIPES[ARCHITECTURES[arch]]
+    assert config["trainer"]["max_steps"] == iterations
+    parts = (nn.Conv2d(1, 1, 1), nn.Conv2d(1, 1, 1))
+    optimiser, schedule = build_optimiser(*parts, recipe, iterations)
+    assert {g["momentum"] for g in optimiser.param_groups} == {0.9}
+    decays = {g["name"]: g["weight_decay"] for g in optimiser.param_groups}
+    assert decays == {name: bias_decay if "bias" in name else decay for name in rates}
+    seen = {}
+    for step in range(iterations):
+        if step in factors:
+            seen[step] = {g["name"]: g["lr"] for g in optimiser.param_groups}
+        optimiser.step()
+        schedule.step()
+    for step, factor in factors.items():
+        expected = {name: rate * factor for name, rate in rates.items()}
+        assert seen[step] == pytest.approx(expected, rel=1e-3)

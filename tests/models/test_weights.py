@@ -1,72 +1,56 @@
-"""Initial weights: found, checked and mapped by name."""
+"""The registry of initial weights against the installed torchvision."""
 
-import hashlib
 from pathlib import Path
 
 import pytest
 import torch
 from torchvision import models
 
-from reproduce.errors import UserError
-from reproduce.models import FCN
-from reproduce.models.backbones import build_trunk
-from reproduce.models.weights import load_initial_weights
+from reproduce.models import FCN, DeepLabLargeFOV
+from reproduce.models.weights import INITIAL_WEIGHTS, normalisation
+
+PUBLISHED = sorted(name for name, entry in INITIAL_WEIGHTS.items() if entry.enum)
 
 
-@pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("REPRODUCE_WEIGHTS", str(tmp_path))
-    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path / "hub"))
-    return tmp_path
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_entries_agree_with_torchvision(name: str) -> None:
+    """File name, the hash in it, and the normalisation of the enum's own transforms."""
+    entry = INITIAL_WEIGHTS[name]
+    weights = models.get_weight(entry.origin)
+    file = Path(weights.url).name
+    assert file in entry.files
+    assert file.removesuffix(".pth").rpartition("-")[2] == entry.sha256[0]
+    transforms = weights.transforms()
+    assert [m / 255 for m in entry.mean] == pytest.approx(transforms.mean)
+    assert [s / 255 for s in entry.std] == pytest.approx(transforms.std)
 
 
-def test_mobilenet_from_a_file(folder: Path) -> None:
-    torch.manual_seed(1)
-    net = models.mobilenet_v2(weights=None).eval()
-    path = folder / "mobilenet_v2_imagenet.pth"
-    torch.save(net.state_dict(), path)
-    model = FCN(trunk="mobilenet_v2", weights="mobilenet_v2_imagenet").eval()
-    assert model.weights_sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
-    image = torch.rand(1, 3, 64, 64)
-    torch.testing.assert_close(model.trunk(image)[-1], net.features(image))
+def test_every_entry_says_what_it_has_seen() -> None:
+    assert all(e.trained_on and e.files[0] == f"{n}.pth" for n, e in INITIAL_WEIGHTS.items())
+    unknown = [name for name, entry in INITIAL_WEIGHTS.items() if not entry.sha256]
+    assert unknown == ["resnet101_coco_caffe"]
 
 
-@pytest.mark.parametrize("prefix", ["", "backbone."])
-def test_resnet_from_a_segmentation_network(folder: Path, prefix: str) -> None:
-    net = models.resnet101(weights=None)
-    state = {f"{prefix}{k}": v for k, v in net.state_dict().items() if not k.startswith("fc")}
-    torch.save({**state, "classifier.4.bias": torch.zeros(21)}, folder / "resnet101_coco.pth")
-    trunk = build_trunk("resnet101", 8)
-    load_initial_weights(trunk, "resnet101_coco")
-    for name, value in trunk.state_dict().items():
-        assert torch.equal(value, net.state_dict()[trunk.origin_names[name]])
+def test_known_means() -> None:
+    assert normalisation(None)[0] == pytest.approx((123.675, 116.28, 103.53))
+    mean, std = normalisation("vgg16_caffe")
+    assert mean == pytest.approx((123, 117, 104), abs=0.01)
+    assert std == (1, 1, 1)
+    assert normalisation("resnet101_coco_caffe") == ((122.675, 116.669, 104.008), (1, 1, 1))
 
 
-def test_weights_of_another_network(folder: Path) -> None:
-    torch.save(models.mobilenet_v2(weights=None).state_dict(), folder / "vgg16_imagenet.pth")
-    with pytest.raises(UserError, match=r"vgg16_imagenet lack .* of the 26 tensors"):
-        load_initial_weights(build_trunk("vgg16", 8), "vgg16_imagenet")
+def test_random_weights_are_normalised_as_imagenet() -> None:
+    image = torch.randint(0, 256, (1, 3, 5, 5), dtype=torch.uint8)
+    colour = torch.tensor([0.485, 0.456, 0.406]).view(3, 1, 1)
+    spread = torch.tensor([0.229, 0.224, 0.225]).view(3, 1, 1)
+    ours = FCN(trunk="thin").normalise(image)
+    torch.testing.assert_close(ours, (image / 255 - colour) / spread)
 
 
-def test_damaged_and_unsafe_files(folder: Path) -> None:
-    (folder / "vgg16_imagenet.pth").write_bytes(b"not a checkpoint")
-    with pytest.raises(UserError, match="no readable state dict"):
-        load_initial_weights(build_trunk("vgg16", 8), "vgg16_imagenet")
-    torch.save(Path("code"), folder / "vgg16_imagenet.pth")
-    with pytest.raises(UserError, match="no readable state dict"):
-        load_initial_weights(build_trunk("vgg16", 8), "vgg16_imagenet")
-
-
-def test_unknown_name() -> None:
-    with pytest.raises(UserError, match="unknown weights 'jft': expected one of"):
-        load_initial_weights(build_trunk("vgg16", 8), "jft")
-
-
-@pytest.mark.usefixtures("folder")
-def test_no_network(monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(*_: object, **__: object) -> None:
-        raise OSError("no route to host")
-
-    monkeypatch.setattr(torch.hub, "download_url_to_file", refuse)
-    with pytest.raises(UserError, match=r"could not be downloaded .* set REPRODUCE_WEIGHTS="):
-        load_initial_weights(build_trunk("mobilenet_v2", 8), "mobilenet_v2_imagenet")
+def test_the_module_takes_the_normalisation_of_its_weights(folder: Path) -> None:
+    state = models.vgg16(weights=None).features.state_dict(prefix="features.")
+    torch.save(state, folder / "vgg16_caffe.pth")
+    net = DeepLabLargeFOV(trunk="vgg16", hidden=8, weights="vgg16_caffe", check_weights=False)
+    assert net.mean.flatten().tolist() == pytest.approx([122.99925, 116.9991, 103.9992])
+    assert net.std.flatten().tolist() == [1, 1, 1]
+    assert not {"mean", "std"} & set(net.state_dict())

@@ -1,11 +1,11 @@
-"""Identity of runs and fingerprint of code."""
+"""Identity of runs."""
 
 import copy
 from typing import Any
 
 import pytest
 
-from reproduce.runs.identity import code_fingerprint, config_hash, run_id, strip_prose
+from reproduce.runs.identity import config_hash, run_id
 
 CONFIG: dict[str, Any] = {
     "seed_everything": 0,
@@ -57,17 +57,3 @@ def test_run_id() -> None:
     assert len(run_id(CONFIG, "data")) == 12
     shuffled = dict(reversed(CONFIG.items()))
     assert run_id(shuffled, "data") == run_id(CONFIG, "data")
-
-
-def test_prose_does_not_count() -> None:
-    first = (
-        '"""Doc."""\n\n\ndef f(x):  # comment\n    """Doc of f."""\n    return "# no comment", x\n'
-    )
-    second = 'def f(x):\n    return "# no comment", x\n'
-    assert strip_prose(first) == strip_prose(second)
-    assert strip_prose(second) != strip_prose(second.replace("x", "y"))
-
-
-def test_fingerprint_is_stable() -> None:
-    assert code_fingerprint() == code_fingerprint()
-    assert len(code_fingerprint()) == 12

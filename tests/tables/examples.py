@@ -3,7 +3,8 @@
 from typing import Any
 
 from reproduce.experiments import read_table
-from reproduce.runs.identity import code_fingerprint, config_hash, identity_config, run_id
+from reproduce.runs.fingerprint import code_fingerprint
+from reproduce.runs.identity import config_hash, identity_config, run_id
 from reproduce.runs.plan import cell_config
 
 
@@ -33,7 +34,7 @@ def make_record(row: str, column: str, seed: int, miou: float, **changes: Any) -
                 "val": {"images": 240, "valid_pixels": 5},
             },
         },
-        "code": code_fingerprint(),
+        "code": code_fingerprint(config),
         "commit": "abc",
         "command": f"reproduce table table1 --scale demo --only {row}/{column}",
         "date": "2026-01-01 00:00",

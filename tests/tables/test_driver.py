@@ -12,7 +12,8 @@ from reproduce.experiments import REPOSITORY
 from reproduce.runs.plan import per_device
 from reproduce.runs.record import write_record
 from reproduce.tables.check import check_tables, stale_tables
-from reproduce.tables.driver import Request, dry_run, make_table
+from reproduce.tables.driver import Request, make_table
+from reproduce.tables.dry_run import dry_run
 from tests.conftest import make_voc
 from tests.tables.examples import make_record
 

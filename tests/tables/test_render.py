@@ -1,7 +1,6 @@
 """Markdown from hand-made records."""
 
 from reproduce.experiments import read_table
-from reproduce.runs.identity import code_fingerprint
 from reproduce.tables.render import CellRun, render
 from tests.tables.examples import make_record
 
@@ -15,7 +14,7 @@ def run(row: str, column: str, seed: int, miou: float, **changes: str) -> CellRu
 
 def page(*runs: CellRun) -> dict[str, list[str]]:
     """Cells of every Markdown line that is a row, by their first cell's text."""
-    text = render(SPEC, "demo", "About.", list(runs), code_fingerprint())
+    text = render(SPEC, "demo", "About.", list(runs))
     rows: dict[str, list[str]] = {}
     for line in text.splitlines():
         if line.startswith("| "):
@@ -66,5 +65,5 @@ def test_run_lines() -> None:
 
 def test_pure() -> None:
     runs = pair("fcn8s_resnet101", (20.0, 22.0), (23.0, 25.0))
-    texts = {render(SPEC, "demo", "A.", order, "x") for order in (runs, list(runs))}
+    texts = {render(SPEC, "demo", "A.", order) for order in (runs, list(runs))}
     assert len(texts) == 1

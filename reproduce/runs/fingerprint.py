@@ -1,0 +1,121 @@
+"""Which code a run's scores depend on: a fingerprint that changes when that code does."""
+
+import ast
+import hashlib
+import io
+import tokenize
+from collections.abc import Iterator, Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+PACKAGE = Path(__file__).resolve().parents[1]
+
+#: Modules every run depends on beside the classes its configuration names. What the layouts and
+#: class tables of the data sets make of the files is in the digest of the data's manifest.
+COMMON = (
+    "reproduce.data.datamodule",
+    "reproduce.data.images",
+    "reproduce.data.loading",
+    "reproduce.data.transforms",
+)
+
+#: Modules without influence on a score, and those whose influence is in the data's digest.
+NEUTRAL_MODULES = ("reproduce.errors", "reproduce.files", "reproduce.data")
+
+
+def strip_prose(source: str) -> str:
+    """Python source without comments, docstrings and blank lines."""
+    drop: set[int] = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            first = node.body[0] if node.body else None
+            if (
+                isinstance(first, ast.Expr)
+                and isinstance(first.value, ast.Constant)
+                and isinstance(first.value.value, str)
+            ):
+                drop.update(range(first.lineno, (first.end_lineno or first.lineno) + 1))
+    lines = source.splitlines()
+    for token in tokenize.generate_tokens(io.StringIO(source).readline):
+        if token.type == tokenize.COMMENT:
+            row, column = token.start
+            lines[row - 1] = lines[row - 1][:column]
+    kept = (line.rstrip() for number, line in enumerate(lines, 1) if number not in drop)
+    return "\n".join(line for line in kept if line)
+
+
+def _file(module: str) -> Path:
+    path = PACKAGE.parent.joinpath(*module.split("."))
+    return path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+
+
+def _imports(module: str) -> Iterator[tuple[str, str]]:
+    """Module and name of every ``from reproduce... import name`` in a module."""
+    for node in ast.walk(ast.parse(_file(module).read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("reproduce"):
+            for alias in node.names:
+                yield str(node.module), alias.name
+
+
+def _home(module: str, name: str) -> str:
+    """The module in which a name of a package really stands."""
+    if _file(f"{module}.{name}").is_file():
+        return f"{module}.{name}"
+    if _file(module).name == "__init__.py":
+        for origin, imported in _imports(module):
+            if imported == name:
+                return _home(origin, name)
+    return module
+
+
+@cache
+def imported_modules(roots: frozenset[str]) -> frozenset[str]:
+    """Modules of this package that some modules import, directly or not, and themselves.
+
+    Args:
+        roots: Names of modules.
+    """
+    found: set[str] = set()
+    waiting = list(roots)
+    while waiting:
+        module = waiting.pop()
+        if module in found or (module.startswith(NEUTRAL_MODULES) and module not in COMMON):
+            continue
+        found.add(module)
+        waiting += [_home(origin, name) for origin, name in _imports(module)]
+    return frozenset(found)
+
+
+def _class_paths(config: Any) -> Iterator[str]:  # noqa: ANN401 - any YAML value
+    if isinstance(config, Mapping):
+        for key, value in config.items():
+            if key == "class_path":
+                yield str(value)
+            yield from _class_paths(value)
+    elif isinstance(config, list | tuple):
+        for value in config:
+            yield from _class_paths(value)
+
+
+@cache
+def _hash_modules(modules: frozenset[str]) -> str:
+    digest = hashlib.sha256()
+    for module in sorted(modules):
+        text = strip_prose(_file(module).read_text(encoding="utf-8"))
+        digest.update(f"{module}\n{text}\n".encode())
+    return digest.hexdigest()[:12]
+
+
+def code_fingerprint(config: Mapping[str, Any]) -> str:
+    """Hash of the code that a run's scores depend on; comments and docstrings do not count.
+
+    It covers the modules of the classes the configuration names with all they import, and the
+    loaders, so that a new loss or data set leaves the runs of the others as they are.
+    """
+    named = {
+        _home(*path.rsplit(".", 1))
+        for path in _class_paths(config)
+        if path.startswith("reproduce.")
+    }
+    return _hash_modules(imported_modules(frozenset(named | set(COMMON))))

@@ -1,0 +1,80 @@
+"""What a table would run, how long that takes here, and what is missing to start."""
+
+import json
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from tqdm import tqdm
+
+from reproduce.experiments import read_table
+from reproduce.runs.plan import UNKNOWN, Job, local_weights
+from reproduce.tables.driver import Request, plan_request
+
+if TYPE_CHECKING:
+    from reproduce.runs.estimate import Estimate
+
+
+#: States of runs that are left as they are.
+LOGGED = ("completed", "running", "unreadable")
+
+
+def _cost_key(job: Job) -> str:
+    """Equal for jobs that cost the same."""
+    options = job.config["data"]["init_args"]
+    network = {k: v for k, v in job.config["model"]["init_args"].items() if k != "recipe"}
+    return json.dumps(
+        [job.config["model"]["class_path"], network, options["crop"], options["batch_size"]]
+    )
+
+
+def _estimates(jobs: Sequence[Job]) -> "dict[str, Estimate]":
+    from reproduce.runs.estimate import measure
+
+    first = {_cost_key(job): job for job in reversed(jobs)}
+    bar = tqdm(first.items(), "measuring a step of each network", disable=None)
+    return {key: measure(job.config) for key, job in bar}
+
+
+def _missing_weights(jobs: Sequence[Job]) -> list[str]:
+    from reproduce.models.loading import local_file
+    from reproduce.models.weights import INITIAL_WEIGHTS
+
+    names = {job.config["model"]["init_args"].get("weights") for job in jobs}
+    lines = []
+    for name in sorted(name for name in names if name in INITIAL_WEIGHTS):
+        if local_file(name) is None:
+            entry = INITIAL_WEIGHTS[name]
+            how = "will be downloaded" if entry.enum else "bring the file yourself"
+            lines.append(f"weights {name} ({entry.origin}): {how}")
+    return lines
+
+
+def _line(job: Job, cost: "Estimate | None") -> str:
+    run = job.look_up()
+    known = job.data["digest"] != UNKNOWN
+    text = f"{job.id if known else '-' * 12}  {job.experiment} seed {job.seed}: {run.state}"
+    if run.state in LOGGED:
+        return text
+    return f"{text}, would run" + (f", {cost.over(job.steps)}" if cost else "")
+
+
+def dry_run(request: Request) -> str:
+    """What is logged and what would run, a line each, with time and memory.
+
+    The costs are those of training alone, from one measured step per network
+    (:func:`reproduce.runs.estimate.measure`).
+    """
+    problems: list[str] = []
+    local_weights(request.data)
+    jobs = plan_request(request, read_table(request.name, request.scale), problems)
+    waiting = [job for job in jobs if job.look_up().state not in LOGGED]
+    # Those of the demo take seconds, less than measuring them would.
+    costs = {} if request.scale == "demo" else _estimates(waiting)
+    lines = [_line(job, costs.get(_cost_key(job))) for job in jobs]
+    total = f"{len(waiting)} of {len(jobs)} runs would run"
+    if costs:
+        seconds = sum(costs[_cost_key(job)].step_seconds * job.steps for job in waiting)
+        total += f", about {seconds / 3600:.1f} h one after another"
+    lines.append(total)
+    missing = problems + _missing_weights(waiting)
+    return "\n".join([*lines, *(f"missing: {text}" for text in missing)])

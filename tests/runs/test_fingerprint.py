@@ -1,0 +1,75 @@
+"""Fingerprint of the code behind a run."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from reproduce.runs import fingerprint
+from reproduce.runs.fingerprint import code_fingerprint, imported_modules, strip_prose
+
+CONFIG: dict[str, Any] = {
+    "model": {"class_path": "reproduce.models.FCN", "init_args": {"stride": 32}},
+    "data": {"class_path": "reproduce.data.VOCDataModule"},
+    "trainer": {"callbacks": [{"class_path": "reproduce.callbacks.LevelSetCallback"}]},
+}
+
+
+def test_prose_does_not_count() -> None:
+    first = (
+        '"""Doc."""\n\n\ndef f(x):  # comment\n    """Doc of f."""\n    return "# no comment", x\n'
+    )
+    second = 'def f(x):\n    return "# no comment", x\n'
+    assert strip_prose(first) == strip_prose(second)
+    assert strip_prose(second) != strip_prose(second.replace("x", "y"))
+
+
+def test_follows_imports_through_packages() -> None:
+    found = imported_modules(frozenset({"reproduce.models.fcn"}))
+    assert {"reproduce.models.fcn", "reproduce.models.module", "reproduce.metrics.scores"} <= found
+    assert "reproduce.models.deeplab" not in found
+    assert not any(name.startswith(("reproduce.errors", "reproduce.runs")) for name in found)
+
+
+@pytest.fixture
+def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A copy of the package that may be changed."""
+    import shutil
+
+    copy = Path(shutil.copytree(fingerprint.PACKAGE, tmp_path / "reproduce"))
+    monkeypatch.setattr(fingerprint, "PACKAGE", copy)
+    for cached in (fingerprint.imported_modules, fingerprint._hash_modules):
+        cached.cache_clear()
+    yield copy
+    for cached in (fingerprint.imported_modules, fingerprint._hash_modules):
+        cached.cache_clear()
+
+
+@pytest.mark.parametrize(
+    ("file", "counts"),
+    [
+        ("models/fcn.py", True),
+        ("models/module.py", True),
+        ("losses/heaviside.py", True),
+        ("data/transforms.py", True),
+        ("data/datamodule.py", True),
+        ("models/deeplab.py", False),
+        ("data/context.py", False),
+        ("tables/render.py", False),
+        ("runs/launch.py", False),
+    ],
+)
+def test_what_counts(package: Path, file: str, counts: bool) -> None:
+    before = code_fingerprint(CONFIG)
+    assert len(before) == 12
+    path = package / file
+    path.write_text(path.read_text() + "\nCHANGED = 1\n")
+    for cached in (fingerprint.imported_modules, fingerprint._hash_modules):
+        cached.cache_clear()
+    assert (code_fingerprint(CONFIG) != before) is counts
+
+
+def test_classes_of_others_do_not_count() -> None:
+    foreign = {**CONFIG, "extra": {"class_path": "torch.nn.Linear"}}
+    assert code_fingerprint(foreign) == code_fingerprint(CONFIG)
