@@ -26,6 +26,9 @@ def blocks(language: str) -> list[str]:
 #: Run elsewhere in the tests under these names, because they take long or run these tests.
 ELSEWHERE = {
     "make table1": "test_cli.py::test_a_table_from_nothing",
+    "make table2": "test_experiments.py::test_cells_run",
+    "make table3": "test_experiments.py::test_cells_run",
+    "make ablations": "test_experiments.py::test_ablations_run",
     "make test": "this very run",
 }
 

@@ -1,6 +1,7 @@
 """The driver without training: planning, rendering from logs, committed tables."""
 
 import json
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -94,10 +95,32 @@ def test_records_of_other_data_do_not_count(request_of: Any) -> None:
 
 
 def test_dry_run(request_of: Any) -> None:
-    lines = dry_run(request_of(only="fcn8s*", seeds=2)).splitlines()
+    *lines, last = dry_run(request_of(only="fcn8s*", seeds=2)).splitlines()
+    assert last == "4 of 4 runs would run"
     assert len(lines) == 4
     assert all(line.endswith("absent, would run") for line in lines)
     assert len({line.split()[0] for line in lines}) == 4
+
+
+def test_dry_run_without_data_and_weights(
+    request_of: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Costs are measured and what is missing is listed, though nothing could start."""
+    monkeypatch.setenv("REPRODUCE_WEIGHTS", str(tmp_path))
+    monkeypatch.setattr("torch.hub.get_dir", lambda: str(tmp_path))
+    small = ["--data.init_args.crop=64", "--data.init_args.batch_size=1"]
+    request = request_of(scale="paper", data=None, only="deeplab_largefov", seeds=1, flags=small)
+    first, second, total, *missing = dry_run(request).splitlines()
+    costs = (
+        r"-{12}  table1/deeplab_largefov/%s seed 0: absent, would run, about .* and .* on 2 cores"
+    )
+    assert re.fullmatch(costs % "baseline", first)
+    assert re.fullmatch(costs % "level_set", second)
+    assert re.fullmatch(r"2 of 2 runs would run, about [\d.]+ h one after another", total)
+    assert missing == [
+        "missing: no data: name the folder of voc with DATA=FOLDER (or --data FOLDER)",
+        "missing: weights vgg16_imagenet (VGG16_Weights.IMAGENET1K_V1): will be downloaded",
+    ]
 
 
 @pytest.mark.parametrize(
