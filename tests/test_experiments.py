@@ -23,7 +23,7 @@ from reproduce.experiments import (
     table_names,
 )
 from reproduce.runs.plan import cell_config, plan, trainer_overrides, write_job
-from tests.conftest import make_camvid, make_cityscapes, make_context, make_voc
+from tests.conftest import make_camvid, make_cityscapes, make_context, make_sbd, make_voc
 
 ARCHITECTURES = sorted(p.stem for p in (EXPERIMENTS / "arch").glob("*.yaml"))
 LOSSES = sorted(p.stem for p in (EXPERIMENTS / "loss").glob("*.yaml"))
@@ -48,7 +48,7 @@ def config_of(cell: str, scale: str) -> dict[str, Any]:
 def roots(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     folder = tmp_path_factory.mktemp("data")
     return {
-        "VOCDataModule": make_voc(folder / "voc"),
+        "VOCDataModule": make_sbd(make_voc(folder / "voc")),
         "ShapesDataModule": make_voc(folder / "shapes", classes=7),
         "CamVidDataModule": make_camvid(folder / "camvid"),
         "ContextDataModule": make_context(folder / "context"),
@@ -218,7 +218,7 @@ def test_mistakes_in_files(copy: Path, file: str, change: Any, message: str) -> 
 
 
 def test_mistakes_in_names(copy: Path) -> None:
-    with pytest.raises(UserError, match="unknown table 'table9': expected one of table1"):
+    with pytest.raises(UserError, match="unknown table 'table9': expected one of ablations, table1"):
         read_table("9")
     with pytest.raises(UserError, match=r"no arch/alexnet.yaml: expected one of deeplab_largefov"):
         compose("alexnet", "voc", "level_set", "demo")

@@ -24,6 +24,8 @@ class DeepLabLargeFOV(SegmentationModule):
         dilation: Dilation of fc6.
         hidden: Channels of fc6 and fc7; with more than VGG-16's 4,096 they start at random.
         dropout: Probability of dropping an element after fc6 and fc7.
+        classifier_std: fc8 starts as N(0, classifier_std), 0.01 in DeepLab. Where fc6 and fc7 start
+            at random too, a larger one lets the loss reach them from the first step.
         **options: Those of :class:`~reproduce.models.module.SegmentationModule`.
     """
 
@@ -34,6 +36,7 @@ class DeepLabLargeFOV(SegmentationModule):
         dilation: int = 12,
         hidden: int = 1024,
         dropout: float = 0.5,
+        classifier_std: float = 0.01,
         **options: Any,  # noqa: ANN401 - passed on
     ) -> None:
         super().__init__(**options)
@@ -46,12 +49,22 @@ class DeepLabLargeFOV(SegmentationModule):
             fc7,
             nn.ReLU(inplace=True),
             nn.Dropout(dropout),
-            conv(hidden, self.num_classes, 0.01),
+            conv(hidden, self.num_classes, classifier_std),
         )
         name = self.initial_weights
-        if name is not None and INITIAL_WEIGHTS[name].classifier and hidden <= FILTERS:
+        self.head_filled = (
+            name is not None and INITIAL_WEIGHTS[name].classifier and hidden <= FILTERS
+        )
+        if name is not None and self.head_filled:
             state, _ = read_weights(name, check=False)  # the trunk's loading has checked it
             fill_from_classifier(fc6, fc7, state)
+
+    def parts(self) -> tuple[nn.Module, nn.Module]:
+        """With fc6 and fc7 from VGG-16's classifier only fc8 is new, as in DeepLab's recipe."""
+        if not self.head_filled:
+            return super().parts()
+        *filled, fc8 = self.head.children()
+        return nn.ModuleList([self.trunk, *filled]), fc8
 
     def single_scale(self, images: Tensor) -> Tensor:
         """Logits ``(B, C, H/8, W/8)`` of normalised images ``(B, 3, H, W)``."""

@@ -196,10 +196,14 @@ class SegmentationModule(L.LightningModule):
         """Class of every pixel of each image."""
         return {"id": batch["id"], "labels": self.segment(batch["image"])}
 
+    def parts(self) -> tuple[nn.Module, nn.Module]:
+        """Layers that initial weights may fill, and new ones with the recipe's head factor."""
+        return self.trunk, self.head
+
     def configure_optimizers(self) -> Any:  # noqa: ANN401 - Lightning's union of forms
         """SGD with the groups and the policy of the recipe."""
         steps = int(self.trainer.estimated_stepping_batches)
-        optimiser, schedule = build_optimiser(self.trunk, self.head, self.recipe, steps)
+        optimiser, schedule = build_optimiser(*self.parts(), self.recipe, steps)
         return {
             "optimizer": optimiser,
             "lr_scheduler": {"scheduler": schedule, "interval": "step", "frequency": 1},

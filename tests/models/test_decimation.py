@@ -10,6 +10,7 @@ from torchvision import models
 from reproduce.models import DeepLabLargeFOV
 from reproduce.models.decimation import fill_from_classifier
 from reproduce.models.layers import conv
+from reproduce.models.optimisation import Recipe, parameter_groups
 
 
 @pytest.fixture(scope="module")
@@ -69,6 +70,11 @@ def test_in_the_network(vgg: dict[str, Tensor], folder: Path) -> None:
     assert torch.equal(convolutions[0].weight, fc6.weight)
     assert torch.equal(convolutions[1].weight, fc7.weight)
     assert convolutions[2].weight.std().item() == pytest.approx(0.01, rel=0.3)
+    recipe = Recipe(lr=0.001, head_lr_factor=10, bias_lr_factor=2)
+    rates = {id(p): g["lr"] for g in parameter_groups(*net.parts(), recipe) for p in g["params"]}
+    assert len(rates) == len(list(net.parameters()))
+    weights = [rates[id(layer.weight)] for layer in convolutions]
+    assert weights == pytest.approx([0.001, 0.001, 0.01]), "filled layers have the trunk's rate"
 
 
 def test_random_where_there_is_no_classifier(vgg: dict[str, Tensor], folder: Path) -> None:
@@ -81,3 +87,4 @@ def test_random_where_there_is_no_classifier(vgg: dict[str, Tensor], folder: Pat
         assert isinstance(fc6, nn.Conv2d)
         assert fc6.weight.min() < 0, "the file's numbers are all positive"
         assert fc6.get_parameter("bias").abs().sum() == 0
+        assert net.parts() == (net.trunk, net.head)
