@@ -270,6 +270,8 @@ def write_job(job: Job, *, threads: int, wandb: str) -> dict[str, Any]:
 
 
 def local_weights(data: Path | None) -> None:
-    """Let weights be found in a folder ``weights`` beside the data, unless one is named."""
-    if data is not None and (beside := data.resolve().parent / "weights").is_dir():
-        os.environ.setdefault("REPRODUCE_WEIGHTS", str(beside))
+    """Let weights be found in a folder ``weights`` in or beside the data, unless one is named."""
+    if data is not None:
+        for folder in (data.resolve() / "weights", data.resolve().parent / "weights"):
+            if folder.is_dir():
+                os.environ.setdefault("REPRODUCE_WEIGHTS", str(folder))
