@@ -126,11 +126,6 @@ def test_losses_run(loss: str, roots: dict[str, Path]) -> None:
     assert trainer.global_step == 1
 
 
-def test_camvid_runs(roots: dict[str, Path]) -> None:
-    trainer = fast_run(compose("fcn8s_resnet101", "camvid", "level_set", "lite"), roots)
-    assert trainer.global_step == 1
-
-
 @pytest.mark.parametrize(("cell", "scale"), CELLS)
 def test_cells_are_explicit(cell: str, scale: str) -> None:
     """No option that changes a result is left to a default of the code."""
