@@ -250,6 +250,14 @@ def plan(
     return jobs
 
 
+def distinct(jobs: Sequence[Job]) -> list[Job]:
+    """Jobs without those whose run an earlier one has: cells may share a run."""
+    first: dict[str, Job] = {}
+    for job in jobs:
+        first.setdefault(job.id, job)
+    return list(first.values())
+
+
 def scale_about(scale: str, folder: Path = EXPERIMENTS) -> str:
     """What a scale is and how it departs from the paper, for the head of a table."""
     return " ".join(str(read_yaml(folder / "scale" / f"{scale}.yaml").get("about", "")).split())

@@ -16,6 +16,7 @@ from reproduce.runs.identity import config_hash
 from reproduce.runs.plan import (
     Job,
     cell_config,
+    distinct,
     local_weights,
     plan,
     scale_about,
@@ -84,6 +85,7 @@ def run_missing(request: Request, jobs: Sequence[Job]) -> int:
     Returns:
         How many runs failed or cannot be used.
     """
+    jobs = distinct(jobs)
     states = {job.id: job.look_up() for job in jobs}
     unreadable = [run for run in states.values() if run.state == "unreadable"]
     for run in unreadable:

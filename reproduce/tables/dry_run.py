@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from tqdm import tqdm
 
 from reproduce.experiments import read_table
-from reproduce.runs.plan import UNKNOWN, Job, local_weights
+from reproduce.runs.plan import UNKNOWN, Job, distinct, local_weights
 from reproduce.tables.driver import Request, plan_request
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ def dry_run(request: Request) -> str:
     """
     problems: list[str] = []
     local_weights(request.data)
-    jobs = plan_request(request, read_table(request.name, request.scale), problems)
+    jobs = distinct(plan_request(request, read_table(request.name, request.scale), problems))
     waiting = [job for job in jobs if job.look_up().state not in LOGGED]
     # Those of the demo take seconds, less than measuring them would.
     costs = {} if request.scale == "demo" else _estimates(waiting)

@@ -102,6 +102,31 @@ def test_dry_run(request_of: Any) -> None:
     assert len({line.split()[0] for line in lines}) == 4
 
 
+def test_cells_that_share_a_run_name_it_once(
+    request_of: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The baseline of the readings of the loss is one and the same run."""
+    request = request_of(name="ablations", only="default,batch_means,grid_8", seeds=1)
+    *lines, last = dry_run(request).splitlines()
+    assert [line.split()[1] for line in lines] == [
+        "ablations/default/baseline",
+        "ablations/default/level_set",
+        "ablations/grid_8/baseline",
+        "ablations/grid_8/level_set",
+        "ablations/batch_means/level_set",
+    ]
+    assert last == "5 of 5 runs would run"
+    launched: list[str] = []
+
+    def launch(_: object, jobs: list[Any]) -> int:
+        launched.extend(job.id for job in jobs)
+        return 0
+
+    monkeypatch.setattr("reproduce.runs.launch.Launcher.run", launch)
+    make_table(request_of(name="ablations", only="default,batch_means", seeds=1, train=True))
+    assert len(launched) == len(set(launched)) == 3
+
+
 def test_dry_run_without_data_and_weights(
     request_of: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
