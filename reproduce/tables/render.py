@@ -105,6 +105,7 @@ def paper_gain(spec: TableSpec, row: Row) -> float | None:
 
 def _gains(spec: TableSpec, cells: _Cells) -> list[str]:
     ours, base = spec.gain
+    unknown = not any(row.paper for row in spec.rows)
     lines = []
     for row in spec.rows:
         gain = paired_gain(cells.scores(row, ours), cells.scores(row, base))
@@ -114,10 +115,12 @@ def _gains(spec: TableSpec, cells: _Cells) -> list[str]:
             [
                 row.label,
                 format_estimate(gain, signed=True) + stale,
-                "–" if paper is None else f"{paper:+.1f}",
+                *([] if unknown else ["–" if paper is None else f"{paper:+.1f}"]),
                 verdict(gain, paper),
             ]
         )
+    if unknown:
+        return _grid(["Method", "Gain", "Verdict"], lines, "-x-")
     return _grid(["Method", "Gain, ours", "Gain, paper", "Verdict"], lines, "-xx-")
 
 
@@ -148,8 +151,7 @@ PAGE = """\
 {about}
 {purpose}
 Numbers are mIoU in percent over the validation set at the last iterate, mean ± half-width of the
-95 % interval (Student's t) over seeds; beside them the paper's own. Scale and data differ from the
-paper's unless said otherwise above: compare gains, not levels.
+95 % interval (Student's t) over {beside}
 
 {cells}
 
@@ -168,6 +170,9 @@ the evaluation set itself.
 
 {runs}
 """
+
+BESIDE = """seeds; beside them the paper's own. Scale and data differ from the
+paper's unless said otherwise above: compare gains, not levels."""
 
 VERDICTS = """*reproduced*: the
 95 % interval lies above zero and reaches the paper's gain; *weaker*: above zero, below the paper's;
@@ -194,14 +199,15 @@ def render(spec: TableSpec, scale: str, about: str, runs: Sequence[CellRun]) -> 
         runs: One per cell and seed; those whose record was made by other code are marked stale.
     """
     cells = _Cells(runs)
+    known = any(row.paper for row in spec.rows)
     head = ["Method"]
     for column in spec.columns:
-        head += [f"{column.label}, ours", "paper"]
+        head += [f"{column.label}, ours", "paper"] if known else [column.label]
     body = []
     for row in spec.rows:
         line = [row.label]
         for column in spec.columns:
-            line += [cells.ours(row, column), _paper(row, column.key)]
+            line += [cells.ours(row, column), *([_paper(row, column.key)] if known else [])]
         body.append(line)
     ours, base = (next(c.label for c in spec.columns if c.key == key) for key in spec.gain)
     digests = sorted({run.record["data"]["digest"][:12] for run in runs if run.record})
@@ -221,7 +227,8 @@ def render(spec: TableSpec, scale: str, about: str, runs: Sequence[CellRun]) -> 
         ours=ours,
         base=base,
         gains="\n".join(_gains(spec, cells)),
-        verdicts=VERDICTS if any(row.paper for row in spec.rows) else VERDICTS_ALONE,
+        verdicts=VERDICTS if known else VERDICTS_ALONE,
+        beside=BESIDE if known else "seeds.",
         name=spec.name,
         sensitivity=SENSITIVITY.format(name=spec.name) if spec.sensitivity else "",
         data=data,

@@ -67,3 +67,19 @@ def test_pure() -> None:
     runs = pair("fcn8s_resnet101", (20.0, 22.0), (23.0, 25.0))
     texts = {render(SPEC, "demo", "A.", order) for order in (runs, list(runs))}
     assert len(texts) == 1
+
+
+def test_tables_without_numbers_of_the_paper() -> None:
+    spec = read_table("ablations", "demo")
+    runs = [
+        CellRun("default", column, seed, "x", make_record("default", column, seed, miou))
+        for column, values in (("baseline", (30.0, 31.0)), ("level_set", (33.0, 34.1)))
+        for seed, miou in enumerate(values)
+    ]
+    text = render(spec, "demo", "About.", runs)
+    assert "| Method | Baseline | LS loss |" in text
+    assert "| Method | Gain | Verdict |" in text
+    assert "| FCN-32s as in Table 1 (λ 4e-4, ε 0.05) | +3.05 ± 0.64 | gain |" in text
+    assert "The paper has\nno numbers here." in text
+    assert "the paper's own" not in text
+    assert "(ablations_sensitivity.svg)" in text
