@@ -50,7 +50,7 @@ def draw_gains(spec: TableSpec, scale: str, runs: Sequence[CellRun], path: Path)
             if (paper := paper_gain(spec, row)) is not None:
                 axes.plot(paper, place, "D", color="#d1495b", label="paper" if place == 0 else None)
         axes.set_yticks(range(len(spec.rows)), [row.label for row in spec.rows])
-        axes.invert_yaxis()
+        axes.set_ylim(len(spec.rows) - 0.4, -0.6)
         axes.set_xlabel(f"gain in mIoU (points), {scale} scale")
         axes.spines[["top", "right"]].set_visible(False)
         axes.legend(frameon=False, fontsize=9)
