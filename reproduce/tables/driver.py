@@ -12,6 +12,7 @@ from tqdm import tqdm
 
 from reproduce.experiments import REPOSITORY, TableSpec, read_table
 from reproduce.files import read_json, write_atomically
+from reproduce.runs.fingerprint import code_fingerprint
 from reproduce.runs.identity import config_hash
 from reproduce.runs.plan import (
     Job,
@@ -26,6 +27,9 @@ from reproduce.runs.record import dump_record, read_record
 from reproduce.runs.store import all_runs, check_writable
 from reproduce.tables.figures import draw_gains, draw_sensitivity
 from reproduce.tables.render import CellRun, render
+
+#: State of the runs that tables are made of.
+COMPLETED = "completed"
 
 #: What a cell shows for a run that has no completed record.
 NOTES = {"absent": "not run"}
@@ -104,8 +108,13 @@ def run_missing(request: Request, jobs: Sequence[Job]) -> int:
     return len(unreadable) + Launcher(at_once, mode).run(missing)
 
 
+def _rank(record: dict[str, Any]) -> tuple[bool, str]:
+    """Later is better, but none that is stale is better than one that is not."""
+    return record["code"] == code_fingerprint(record["config"]), str(record["date"])
+
+
 def _known_records(request: Request, digests: set[str]) -> dict[str, dict[str, Any]]:
-    """Completed records by hash of their configuration, those of the runs before committed ones.
+    """Completed records, logged and committed, by hash of their configuration; the best of each.
 
     Args:
         request: Where to look.
@@ -116,9 +125,9 @@ def _known_records(request: Request, digests: set[str]) -> dict[str, dict[str, A
     if index.exists():
         folder = index.parent / "records"
         found += [read_record(folder / f"{n}.json") for n in read_json(index)["records"].values()]
-    logged = [run.record for run in all_runs(request.runs) if run.state == "completed"]
-    found += sorted((r for r in logged if r), key=lambda record: str(record["date"]))
-    return {r["config_hash"]: r for r in found if not digests or r["data"]["digest"] in digests}
+    found += [run.record for run in all_runs(request.runs) if run.record and run.state == COMPLETED]
+    known = [r for r in found if not digests or r["data"]["digest"] in digests]
+    return {record["config_hash"]: record for record in sorted(known, key=_rank)}
 
 
 def cell_runs(request: Request, spec: TableSpec, jobs: Iterable[Job]) -> list[CellRun]:

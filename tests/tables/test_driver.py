@@ -65,6 +65,26 @@ def test_renders_what_is_logged(request_of: Any, capsys: pytest.CaptureFixture[s
     assert (request.out / "demo" / "table1.md").read_text() == page
 
 
+def test_a_stale_run_does_not_replace_a_fresh_record(request_of: Any) -> None:
+    """Whatever their dates; of two fresh ones the later counts."""
+    request = request_of(data=None, seeds=1)
+    record = make_record("fcn32s_resnet101", "baseline", 0, 20.0)
+    path = request.runs / record["id"] / "record.json"
+    write_record(path, record)
+    make_table(request)
+    page = request.out / "demo" / "table1.md"
+    assert "| FCN-32s-ResNet101 | 20.00 (1 seed) | 65.1 |" in page.read_text()
+    for changes, expected in (
+        ({"code": "old", "date": "2027-01-01 00:00"}, "20.00 (1 seed)"),
+        ({"date": "2025-01-01 00:00"}, "20.00 (1 seed)"),
+        ({"date": "2027-01-01 00:00"}, "30.00 (1 seed)"),
+    ):
+        path.unlink()
+        write_record(path, make_record("fcn32s_resnet101", "baseline", 0, 30.0, **changes))
+        make_table(request)
+        assert f"| FCN-32s-ResNet101 | {expected} | 65.1 |" in page.read_text()
+
+
 def test_flags_stand_in_the_head(request_of: Any) -> None:
     request = request_of(data=None, flags=["--trainer.max_steps=3"])
     assert make_table(request) == 0
