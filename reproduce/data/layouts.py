@@ -18,8 +18,8 @@ def voc_root(root: Path) -> Path:
             return folder
     raise UserError(
         f"expected a VOC root (VOCdevkit, or a folder that holds JPEGImages) at {root}, found "
-        f"{'another folder' if root.is_dir() else 'nothing'}: unpack VOCtrainval_11-May-2012.tar "
-        "and name the folder with DATA= (or --data)"
+        f"{'another folder' if root.is_dir() else 'nothing'}: fetch it with reproduce data "
+        f"prepare voc --data {root}, or name its folder with DATA= (or --data)"
     )
 
 
