@@ -105,7 +105,7 @@ def test_bad_voc(voc: Path, tmp_path: Path, spoil: object, message: str) -> None
 
 
 def test_no_root_and_a_wrong_root(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"expected a VOC root .* found nothing: unpack"):
+    with pytest.raises(UserError, match=r"expected a VOC root .* found nothing: fetch it"):
         voc_samples(tmp_path / "nowhere", "train")
     with pytest.raises(UserError, match=r"found another folder"):
         voc_samples(tmp_path, "train")
