@@ -185,8 +185,31 @@ def render_cells(request: Request, spec: TableSpec, cells: Sequence[CellRun]) ->
     return render(spec, request.scale, about, cells)
 
 
+def committed_cells(index: Path) -> tuple[Request, TableSpec, list[CellRun]]:
+    """A table as its list of records, ``<out>/<scale>/<name>.json``, has it."""
+    source, out, scale = read_json(index), index.parents[1], index.parent.name
+    spec = read_table(source["table"], scale)
+    request = Request(
+        spec.name, scale, source["seeds"], runs=out / "none", out=out, flags=source["flags"]
+    )
+    return request, spec, cell_runs(request, spec, [])
+
+
+def _write_page(request: Request, spec: TableSpec, cells: Sequence[CellRun]) -> str:
+    """Write Markdown and pictures."""
+    target = request.out / request.scale
+    text = render_cells(request, spec, cells)
+    draw_gains(spec, request.scale, cells, target / f"{spec.name}.svg")
+    if spec.sensitivity:
+        draw_sensitivity(spec, request.scale, cells, target / f"{spec.name}_sensitivity.svg")
+    write_atomically(target / f"{spec.name}.md", text)
+    return text
+
+
 def write_table(request: Request, spec: TableSpec, cells: Sequence[CellRun]) -> str:
-    """Write Markdown, picture, records and the list of records of a table.
+    """Write Markdown, pictures, records and the list of records of a table.
+
+    Other tables of the scale that share one of its runs are written again from its new record.
 
     Returns:
         The Markdown.
@@ -197,10 +220,6 @@ def write_table(request: Request, spec: TableSpec, cells: Sequence[CellRun]) -> 
         if cell.record is not None:
             used[cell.record["config_hash"]] = cell.id
             write_atomically(target / "records" / f"{cell.id}.json", dump_record(dict(cell.record)))
-    text = render_cells(request, spec, cells)
-    draw_gains(spec, request.scale, cells, target / f"{spec.name}.svg")
-    if spec.sensitivity:
-        draw_sensitivity(spec, request.scale, cells, target / f"{spec.name}_sensitivity.svg")
     source = {
         "table": spec.name,
         "scale": request.scale,
@@ -208,6 +227,10 @@ def write_table(request: Request, spec: TableSpec, cells: Sequence[CellRun]) -> 
         "flags": list(request.flags),
         "records": used,
     }
+    text = _write_page(request, spec, cells)
     write_atomically(target / f"{spec.name}.json", json.dumps(source, indent=1) + "\n")
-    write_atomically(target / f"{spec.name}.md", text)
+    for index in sorted(target.glob("*.json")):
+        shared = set(used.values()) & set(read_json(index)["records"].values())
+        if index.stem != spec.name and shared:
+            _write_page(*committed_cells(index))
     return text

@@ -85,6 +85,22 @@ def test_a_stale_run_does_not_replace_a_fresh_record(request_of: Any) -> None:
         assert f"| FCN-32s-ResNet101 | {expected} | 65.1 |" in page.read_text()
 
 
+def test_tables_that_share_a_run_follow_its_new_record(request_of: Any) -> None:
+    request = request_of(data=None, seeds=1)
+    record = make_record("fcn32s_resnet101", "baseline", 0, 20.0)
+    path = request.runs / record["id"] / "record.json"
+    write_record(path, record)
+    make_table(request_of(name="ablations", data=None, seeds=1))
+    page = request.out / "demo" / "ablations.md"
+    assert "| FCN-32s as in Table 1 (λ 4e-4, ε 0.05) | 20.00 (1 seed) |" in page.read_text()
+    path.unlink()
+    later = make_record("fcn32s_resnet101", "baseline", 0, 30.0, date="2027-01-01 00:00")
+    write_record(path, later)
+    make_table(request)
+    assert "| FCN-32s as in Table 1 (λ 4e-4, ε 0.05) | 30.00 (1 seed) |" in page.read_text()
+    assert stale_tables(request.out) == []
+
+
 def test_flags_stand_in_the_head(request_of: Any) -> None:
     request = request_of(data=None, flags=["--trainer.max_steps=3"])
     assert make_table(request) == 0
