@@ -185,6 +185,11 @@ class TableSpec:
     gain: tuple[str, str]
 
     @property
+    def in_paper(self) -> bool:
+        """Whether the paper has numbers for any row."""
+        return any(row.paper for row in self.rows)
+
+    @property
     def sensitivity(self) -> list[Row]:
         """Rows of the first row's network that differ in λ and ε alone, if there are any."""
         first = self.rows[0]

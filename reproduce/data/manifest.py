@@ -3,12 +3,14 @@
 import contextlib
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+import sys
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from tqdm import tqdm
 
 from reproduce.data.catalog import DataSet
 from reproduce.data.images import read_pair
@@ -46,6 +48,11 @@ def _stamp(samples: Mapping[str, list[Sample]], classes: ClassSet) -> str:
                 stat = path.stat()
                 digest.update(f"{split} {path} {stat.st_size} {stat.st_mtime_ns}\n".encode())
     return digest.hexdigest()
+
+
+def examination_bar(items: Iterable[Any], total: int) -> Iterable[Any]:
+    """Progress of :func:`data_manifest` on a terminal."""
+    return tqdm(items, "checking data", total, disable=not sys.stderr.isatty())
 
 
 def data_manifest(

@@ -2,15 +2,11 @@
 
 import json
 import stat
-import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
-
-from tqdm import tqdm
 
 from reproduce.data.catalog import DataSet
-from reproduce.data.manifest import data_manifest
+from reproduce.data.manifest import data_manifest, examination_bar
 from reproduce.errors import UserError
 from reproduce.files import write_atomically
 
@@ -29,10 +25,6 @@ def _splits(data: DataSet, root: Path) -> tuple[list[str], list[str]]:
             except UserError as error:
                 lines.append(f"{split} is left out: {error}")
     return there, lines
-
-
-def _bar(items: Iterable[Any], total: int) -> Iterable[Any]:
-    return tqdm(items, "checking", total, disable=not sys.stderr.isatty())
 
 
 def _count_line(split: str, counts: Mapping[str, int], official: int | None) -> str:
@@ -69,7 +61,7 @@ def verify(data: DataSet, root: Path, cache: Path) -> str:
         UserError: Naming the first bad file and how many there are.
     """
     splits, left_out = _splits(data, root)
-    manifest = data_manifest(data, root, tuple(splits), cache, _bar)
+    manifest = data_manifest(data, root, tuple(splits), cache, examination_bar)
     lines = [f"{data.name} in {root}: every file decodes, sizes and labels are right"]
     lines += [_count_line(s, c, data.official.get(s)) for s, c in manifest["splits"].items()]
     lines += [*left_out, f"digest {manifest['digest']}"]

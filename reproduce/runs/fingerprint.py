@@ -58,6 +58,7 @@ def _imports(module: str) -> Iterator[tuple[str, str]]:
                 yield str(node.module), alias.name
 
 
+@cache
 def _home(module: str, name: str) -> str:
     """The module in which a name of a package really stands."""
     if _file(f"{module}.{name}").is_file():

@@ -8,8 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from tqdm import tqdm
-
+from reproduce.data.manifest import examination_bar
 from reproduce.experiments import REPOSITORY, TableSpec, read_table
 from reproduce.files import read_json, write_atomically
 from reproduce.runs.fingerprint import code_fingerprint
@@ -76,9 +75,7 @@ def plan_request(request: Request, spec: TableSpec, problems: list[str] | None =
         data=request.data,
         only=request.only,
         overrides=request.flags,
-        progress=lambda items, total: tqdm(
-            items, "checking data", total, disable=not sys.stderr.isatty()
-        ),
+        progress=examination_bar,
         problems=problems,
     )
 

@@ -1,7 +1,8 @@
 """Figures of a table: gains with intervals beside the paper's, and how they depend on λ and ε."""
 
 import io
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -11,15 +12,22 @@ from reproduce.tables.render import CellRun, paper_gain, scores_by_seed
 from reproduce.tables.statistics import paired_gain
 
 
-def _write(figure: Any, path: Path) -> None:  # noqa: ANN401 - matplotlib is imported late
-    text = io.StringIO()
-    figure.savefig(text, format="svg", metadata={"Date": None})
+@contextmanager
+def _figure(path: Path, salt: str, size: tuple[float, float]) -> Iterator[Any]:
+    """Axes of a new figure, which is written as SVG afterwards; equal pictures give equal files."""
+    import matplotlib as mpl
+
+    mpl.use("Agg")
+    import matplotlib.pyplot as plt
+
+    settings: Any = {"svg.hashsalt": salt, "svg.fonttype": "none", "font.size": 10}
+    with mpl.rc_context(settings):
+        figure, axes = plt.subplots(figsize=size, layout="constrained")
+        yield axes
+        text = io.StringIO()
+        figure.savefig(text, format="svg", metadata={"Date": None})
+        plt.close(figure)
     write_atomically(path, text.getvalue())
-
-
-def _settings(salt: str) -> Any:  # noqa: ANN401 - matplotlib's literal keys
-    """Options that make equal pictures equal files."""
-    return {"svg.hashsalt": salt, "svg.fonttype": "none", "font.size": 10}
 
 
 def draw_gains(spec: TableSpec, scale: str, runs: Sequence[CellRun], path: Path) -> None:
@@ -31,13 +39,7 @@ def draw_gains(spec: TableSpec, scale: str, runs: Sequence[CellRun], path: Path)
         runs: One per cell and seed.
         path: File to write.
     """
-    import matplotlib as mpl
-
-    mpl.use("Agg")
-    import matplotlib.pyplot as plt
-
-    with mpl.rc_context(_settings(spec.name)):
-        figure, axes = plt.subplots(figsize=(7, 0.8 + 0.42 * len(spec.rows)), layout="constrained")
+    with _figure(path, spec.name, (7, 0.8 + 0.42 * len(spec.rows))) as axes:
         axes.axvline(0, color="0.6", linewidth=1)
         for place, row in enumerate(spec.rows):
             gain = paired_gain(*(scores_by_seed(runs, row.key, column) for column in spec.gain))
@@ -54,8 +56,6 @@ def draw_gains(spec: TableSpec, scale: str, runs: Sequence[CellRun], path: Path)
         axes.set_xlabel(f"gain in mIoU (points), {scale} scale")
         axes.spines[["top", "right"]].set_visible(False)
         axes.legend(frameon=False, fontsize=9)
-        _write(figure, path)
-        plt.close(figure)
 
 
 def draw_sensitivity(spec: TableSpec, scale: str, runs: Sequence[CellRun], path: Path) -> None:
@@ -67,11 +67,6 @@ def draw_sensitivity(spec: TableSpec, scale: str, runs: Sequence[CellRun], path:
         runs: One per cell and seed; λ and ε are those of their records.
         path: File to write.
     """
-    import matplotlib as mpl
-
-    mpl.use("Agg")
-    import matplotlib.pyplot as plt
-
     gains: dict[tuple[float, float], float] = {}
     for row in spec.sensitivity:
         gain = paired_gain(*(scores_by_seed(runs, row.key, column) for column in spec.gain))
@@ -82,9 +77,8 @@ def draw_sensitivity(spec: TableSpec, scale: str, runs: Sequence[CellRun], path:
             options = trained[0]["config"]["trainer"]["callbacks"][0]["init_args"]
             gains[options["lam"], options["eps"]] = gain.mean
     lams, widths = (sorted({key[i] for key in gains}) for i in (0, 1))
-    with mpl.rc_context(_settings(spec.name)):
-        size = (2.2 + 1.1 * len(widths), 1.4 + 0.6 * len(lams))
-        figure, axes = plt.subplots(figsize=size, layout="constrained")
+    size = (2.2 + 1.1 * len(widths), 1.4 + 0.6 * len(lams))
+    with _figure(path, spec.name, size) as axes:
         grid = [[gains.get((lam, eps), float("nan")) for eps in widths] for lam in lams]
         if gains:
             limit = max(*map(abs, gains.values()), 1e-9)
@@ -104,5 +98,3 @@ def draw_sensitivity(spec: TableSpec, scale: str, runs: Sequence[CellRun], path:
         axes.set_xlabel("ε")
         axes.set_ylabel("λ")
         axes.set_title(f"mean gain in mIoU, {spec.rows[0].arch}, {scale} scale", fontsize=9)
-        _write(figure, path)
-        plt.close(figure)

@@ -105,7 +105,6 @@ def paper_gain(spec: TableSpec, row: Row) -> float | None:
 
 def _gains(spec: TableSpec, cells: _Cells) -> list[str]:
     ours, base = spec.gain
-    unknown = not any(row.paper for row in spec.rows)
     lines = []
     for row in spec.rows:
         gain = paired_gain(cells.scores(row, ours), cells.scores(row, base))
@@ -115,11 +114,11 @@ def _gains(spec: TableSpec, cells: _Cells) -> list[str]:
             [
                 row.label,
                 format_estimate(gain, signed=True) + stale,
-                *([] if unknown else ["–" if paper is None else f"{paper:+.1f}"]),
+                *(["–" if paper is None else f"{paper:+.1f}"] if spec.in_paper else []),
                 verdict(gain, paper),
             ]
         )
-    if unknown:
+    if not spec.in_paper:
         return _grid(["Method", "Gain", "Verdict"], lines, "-x-")
     return _grid(["Method", "Gain, ours", "Gain, paper", "Verdict"], lines, "-xx-")
 
@@ -199,7 +198,7 @@ def render(spec: TableSpec, scale: str, about: str, runs: Sequence[CellRun]) -> 
         runs: One per cell and seed; those whose record was made by other code are marked stale.
     """
     cells = _Cells(runs)
-    known = any(row.paper for row in spec.rows)
+    known = spec.in_paper
     head = ["Method"]
     for column in spec.columns:
         head += [f"{column.label}, ours", "paper"] if known else [column.label]
