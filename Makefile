@@ -16,7 +16,7 @@ READY := .venv/.ready
 OPTIONS = --scale $(SCALE) --seeds $(SEEDS) --runs $(RUNS) --launcher $(LAUNCHER) --wandb $(WANDB) \
 	$(if $(DATA),--data $(DATA)) -- $(ARGS)
 
-TABLES := table1 table2 table3 ablations
+TABLES := table1 table2 table3 table4 table5 details heaviside curves ablations
 DATA_SETS := data-voc data-context data-cityscapes data-camvid
 
 .PHONY: help setup $(TABLES) tables test lint format types check bench data-demo clean
@@ -44,6 +44,11 @@ $(READY): pyproject.toml constraints.txt
 table1: $(READY) ## Table 1: seven architectures, baseline against level set loss
 table2: $(READY) ## Table 2: PASCAL-Context (demo: generated clutter)
 table3: $(READY) ## Table 3: Cityscapes (demo: generated streets; lite: CamVid)
+table4: $(READY) ## Table 4: seconds per image with the loss and with the CRF
+table5: $(READY) ## Table 5: other losses, really run
+heaviside: $(READY) ## Fig. 5: Heaviside functions over training
+curves: $(READY) ## Fig. 4: losses and mIoU over training
+details: $(READY) ## Scores at contours and by size of object, which the paper claims
 ablations: $(READY) ## What the paper leaves open, one change at a time
 
 $(TABLES):

@@ -9,7 +9,7 @@ classes, each of them once, so that no option of one class is ever carried over 
 import copy
 import fnmatch
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -90,6 +90,30 @@ def change_callback(
     return merge(config, {"trainer": {"callbacks": changed}})
 
 
+def with_option(config: Mapping[str, Any], path: str, value: object) -> dict[str, Any]:
+    """A configuration with another value of one option.
+
+    Args:
+        config: Configuration.
+        path: Keys joined by dots; a number is a place in a list.
+        value: The value.
+
+    Raises:
+        UserError: If the configuration has no such option.
+    """
+    out = copy.deepcopy(dict(config))
+    place: Any = out
+    *way, last = [int(key) if key.isdigit() else key for key in path.split(".")]
+    try:
+        for key in way:
+            place = place[key]
+        place[last]
+    except (KeyError, IndexError, TypeError):
+        raise UserError(f"the configuration has no option {path}") from None
+    place[last] = value
+    return out
+
+
 def compose(
     arch: str, data: str, loss: str, scale: str, folder: Path = EXPERIMENTS
 ) -> dict[str, Any]:
@@ -106,7 +130,7 @@ def compose(
         UserError: If a fragment is missing or has unknown keys.
     """
     scaling = read_yaml(folder / "scale" / f"{scale}.yaml")
-    _check_keys(f"scale/{scale}.yaml", scaling, {"about", "data", "all", "arch"})
+    _check_keys(f"scale/{scale}.yaml", scaling, {"about", "data", "all", "arch", "crf"})
     substitutes = scaling.get("data", {})
     if data not in substitutes:
         raise UserError(f"scale/{scale}.yaml has no data for {data}: add it under data")
@@ -131,12 +155,17 @@ class Column:
     Attributes:
         key: Name in experiments and records.
         label: Heading.
-        loss: Fragment that trains its cells, or ``None`` where nothing is trained for it.
+        loss: Fragment that trains the networks of its cells; ``row``: the one its row names.
+        evaluate: What is done with the trained networks (:mod:`reproduce.evaluations`); ``None``:
+            the training's own scores are shown.
+        seeds: Most seeds of a cell, ``None`` for as many as asked.
     """
 
     key: str
     label: str
-    loss: str | None
+    loss: str
+    evaluate: Mapping[str, Any] | None = None
+    seeds: int | None = None
 
 
 @dataclass(frozen=True)
@@ -148,18 +177,33 @@ class Row:
         label: Heading, as in the paper.
         arch: Fragment.
         paper: The paper's mIoU in percent by column; a column it has no number for is absent.
+        paper_seconds: Its seconds per image by column (Table 4).
+        paper_relative: These relative to the first column, as printed.
         config: Changes to the configuration of every column.
         level_set: Changes to the options of the level set callback where the loss is trained.
         scales: Scales at which the row means something.
+        columns: Columns that it has a cell in; ``None``: all.
+        loss: Fragment for columns whose loss is ``row``.
+        choose: Option that is chosen for these columns on a part of the training images:
+            ``option``, its path in the configuration, and ``values`` to try.
     """
 
     key: str
     label: str
     arch: str
     paper: Mapping[str, float] = field(default_factory=dict)
+    paper_seconds: Mapping[str, float] = field(default_factory=dict)
+    paper_relative: Mapping[str, float] = field(default_factory=dict)
     config: Mapping[str, Any] = field(default_factory=dict)
     level_set: Mapping[str, Any] = field(default_factory=dict)
     scales: Sequence[str] = SCALES
+    columns: Sequence[str] | None = None
+    loss: str | None = None
+    choose: Mapping[str, Any] | None = None
+
+    def has(self, column: Column) -> bool:
+        """Whether the row has a cell in a column."""
+        return self.columns is None or column.key in self.columns
 
 
 @dataclass(frozen=True)
@@ -174,6 +218,7 @@ class TableSpec:
         rows: Rows.
         columns: Columns.
         gain: Column whose gain is looked at, and column it is measured against.
+        page: Kind of page, a key of :data:`reproduce.tables.pages.PAGES`.
     """
 
     name: str
@@ -183,6 +228,7 @@ class TableSpec:
     rows: tuple[Row, ...]
     columns: tuple[Column, ...]
     gain: tuple[str, str]
+    page: str = "scores"
 
     @property
     def in_paper(self) -> bool:
@@ -201,7 +247,7 @@ class TableSpec:
         return rows if len(rows) > 1 else []
 
     def cells(self, only: str = "*") -> Iterator[tuple[Row, Column]]:
-        """Cells that are trained and match one of some globs, separated by commas.
+        """Cells that match one of some globs, separated by commas.
 
         A glob is compared with ``row``, ``row/column`` and the label of the row.
 
@@ -212,7 +258,7 @@ class TableSpec:
             (row, column)
             for row in self.rows
             for column in self.columns
-            if column.loss is not None
+            if row.has(column)
             and any(
                 fnmatch.fnmatch(name, glob)
                 for name in (row.key, f"{row.key}/{column.key}", row.label)
@@ -223,13 +269,15 @@ class TableSpec:
             raise UserError(
                 f"--only {only} matches nothing in {self.name}: expected a glob on "
                 f"{', '.join(row.key for row in self.rows)} or on ROW/COLUMN with a column of "
-                f"{', '.join(column.key for column in self.columns if column.loss)}"
+                f"{', '.join(column.key for column in self.columns)}"
             )
         return iter(found)
 
 
 #: Keys of a row in a file.
-ROW_KEYS = {"label", "arch", "paper", "config", "level_set", "scales"}
+ROW_KEYS = {f.name for f in fields(Row)} - {"key"}
+COLUMN_KEYS = {f.name for f in fields(Column)} - {"key"}
+TABLE_KEYS = {"title", "about", "data", "rows", "columns", "gain", "page"}
 
 
 def table_names(folder: Path = EXPERIMENTS) -> list[str]:
@@ -252,20 +300,21 @@ def read_table(name: str, scale: str | None = None, folder: Path = EXPERIMENTS) 
     if name not in table_names(folder):
         raise UserError(f"unknown table {name!r}: expected one of {', '.join(table_names(folder))}")
     spec = read_yaml(folder / f"{name}.yaml")
-    _check_keys(f"{name}.yaml", spec, {"title", "about", "data", "rows", "columns", "gain"})
+    _check_keys(f"{name}.yaml", spec, TABLE_KEYS)
     try:
         for value in spec["rows"].values():
             _check_keys(f"{name}.yaml, rows", value, ROW_KEYS)
         for value in spec["columns"].values():
-            _check_keys(f"{name}.yaml, columns", value, {"label", "loss"})
+            _check_keys(f"{name}.yaml, columns", value, COLUMN_KEYS)
         rows = tuple(Row(str(key), **value) for key, value in spec["rows"].items())
         rows = tuple(row for row in rows if scale is None or scale in row.scales)
-        columns = tuple(
-            Column(key, value["label"], value.get("loss")) for key, value in spec["columns"].items()
-        )
+        columns = tuple(Column(str(key), **value) for key, value in spec["columns"].items())
         first, second = spec["gain"]
         about = " ".join(str(spec.get("about", "")).split())
-        return TableSpec(name, spec["title"], about, spec["data"], rows, columns, (first, second))
+        page = spec.get("page", "scores")
+        return TableSpec(
+            name, spec["title"], about, spec["data"], rows, columns, (first, second), page
+        )
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise UserError(
             f"{name}.yaml: expected title, data, rows (label, arch, paper), columns (label, loss) "

@@ -22,7 +22,8 @@ from reproduce.experiments import (
     read_yaml,
     table_names,
 )
-from reproduce.runs.plan import cell_config, plan, trainer_overrides, write_job
+from reproduce.runs.job import write_job
+from reproduce.runs.plan import cell_config, plan, trainer_overrides
 from tests.conftest import make_camvid, make_cityscapes, make_context, make_sbd, make_voc
 
 ARCHITECTURES = sorted(p.stem for p in (EXPERIMENTS / "arch").glob("*.yaml"))
@@ -190,7 +191,7 @@ def edit(path: Path, change: Any) -> None:
         (
             "table1.yaml",
             lambda v: v["rows"]["deeplab_largefov"].update(architecture="x"),
-            r"unknown key 'architecture', expected arch, config, label",
+            r"unknown key 'architecture', expected arch, choose, columns",
         ),
         ("arch/fcn32s_resnet101.yaml", lambda v: v.update(modle={}), r"unknown key 'modle'"),
         ("scale/demo.yaml", lambda v: v.pop("data"), r"has no data for voc"),
@@ -237,7 +238,7 @@ def test_globs() -> None:
     assert found("fcn32s*") == ["fcn32s_resnet101/baseline", "fcn32s_resnet101/level_set"]
     assert found("FCN-8s-ResNet101") == ["fcn8s_resnet101/baseline", "fcn8s_resnet101/level_set"]
     assert len(found("*/level_set")) == 7
-    assert len(found("fcn8s*,deeplab_largefov")) == 4
+    assert len(found("fcn8s*,deeplab_largefov")) == 5
 
 
 def test_overrides() -> None:

@@ -83,7 +83,7 @@ class LevelSetCallback(L.Callback):
         self.eps_start = eps_start
         self.outputs = outputs
         self.loss = CrossEntropyLevelSetLoss(lam, eps, kind, reference_area=reference_area)
-        self.loss.reading = reading
+        self.energy = LevelSetLoss(eps, kind, reference_area=reference_area, reading=reading)
         self._outputs = 1
         self._detach: Callable[[], None] | None = None
         self._energies: list[Tensor] = []
@@ -116,7 +116,8 @@ class LevelSetCallback(L.Callback):
         ignore_index = self.ignore_index
         if ignore_index is None:
             ignore_index = getattr(criterion, "ignore_index", None)
-        self.loss.ignore_index = 255 if ignore_index is None else ignore_index
+        ignore_index = 255 if ignore_index is None else ignore_index
+        self.loss.ignore_index = self.energy.ignore_index = ignore_index
         self._outputs = getattr(module, "num_outputs", 1)
         if isinstance(criterion, nn.Module):
             # An attribute of the instance goes before the method of its class, and unlike a
@@ -128,7 +129,7 @@ class LevelSetCallback(L.Callback):
             self._detach = lambda: setattr(module, "criterion", criterion)
 
     def _wrap(self, criterion: object, compute: Criterion) -> Criterion:
-        if is_plain_cross_entropy(criterion) and self.loss.reading == DEFAULT:
+        if is_plain_cross_entropy(criterion) and self.energy.reading == DEFAULT:
 
             def fused(logits: Tensor, target: Tensor) -> Tensor:
                 terms: Terms = self.loss.terms(logits, target, self._weight())
@@ -140,7 +141,7 @@ class LevelSetCallback(L.Callback):
         def added(logits: Tensor, target: Tensor) -> Tensor:
             value, lam = compute(logits, target), self._weight()
             with torch.set_grad_enabled(torch.is_grad_enabled() and lam > 0):
-                energy = LevelSetLoss.forward(self.loss, logits, target)
+                energy = self.energy(logits, target)
             self._keep(value.detach(), energy.detach())
             return value + lam * energy if lam > 0 else value
 
@@ -169,7 +170,8 @@ class LevelSetCallback(L.Callback):
         done = trainer.global_step / max(trainer.estimated_stepping_batches, 1)
         self.loss.lam = self.lam if done >= self.start else 0.0
         if self.eps_start is not None:
-            self.loss.eps = self.eps_start * (self.eps / self.eps_start) ** done
+            eps = self.eps_start * (self.eps / self.eps_start) ** done
+            self.loss.eps = self.energy.eps = eps
 
     def on_train_batch_end(
         self,

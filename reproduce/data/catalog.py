@@ -37,6 +37,25 @@ class DataSet(NamedTuple):
     read_ids: Callable[[Path, tuple[str, ...]], dict[int, int]] | None = None
     palette: Callable[[], list[int]] = labels.voc_palette
 
+    def split(self, root: Path, name: str) -> list[Sample]:
+        """Samples of a split.
+
+        Args:
+            root: Root of the data set.
+            name: Official name; ``NAME.held`` is every fifth sample of it and ``NAME.fit`` the
+                others, for choices that must not see the validation set.
+
+        Raises:
+            UserError: If there is no such split, or a file of it is missing.
+        """
+        official, _, part = name.partition(".")
+        samples = self.samples(root, official)
+        if part not in ("", "fit", "held"):
+            raise UserError(f"split {name!r}: expected {official}.fit or {official}.held")
+        if not part:
+            return samples
+        return [s for i, s in enumerate(samples) if (i % 5 == 4) == (part == "held")]
+
     def classes_at(self, root: Path) -> labels.ClassSet:
         """The classes with the ids of the files under a root.
 

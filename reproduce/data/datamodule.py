@@ -75,6 +75,8 @@ class SegmentationDataModule(L.LightningDataModule):
         self.num_workers = num_workers
         self.cache = cache
         self.seed = seed
+        #: Epoch, and samples of it that were used, of a run that goes on.
+        self.resume = (0, 0)
 
     @property
     def num_classes(self) -> int:
@@ -92,10 +94,10 @@ class SegmentationDataModule(L.LightningDataModule):
         transform = TrainTransform(self.crop, self.scale, flip=self.flip, seed=seed)
         self.sampler_seed = seed
         self.train_set = self._dataset(self.train_split, transform)
-        self.val_set = self._dataset(self.val_split, None)
+        self.val_set = self.plain_set(self.val_split)
 
     def _dataset(self, split: str, transform: TrainTransform | None) -> SegmentationDataset:
-        samples = self.data.samples(self.root, split)
+        samples = self.data.split(self.root, split)
         return SegmentationDataset(
             samples,
             self.data.classes_at(self.root),
@@ -103,6 +105,10 @@ class SegmentationDataModule(L.LightningDataModule):
             downscale=self.downscale,
             cache=self.cache,
         )
+
+    def plain_set(self, split: str) -> SegmentationDataset:
+        """Images of a split as in validation: whole and without augmentation."""
+        return self._dataset(split, None)
 
     def _loader(self, dataset: SegmentationDataset, **options: Any) -> DataLoader[dict[str, Any]]:  # noqa: ANN401 - passed on
         return DataLoader(
@@ -119,11 +125,10 @@ class SegmentationDataModule(L.LightningDataModule):
 
     def train_dataloader(self) -> DataLoader[dict[str, Any]]:
         """Shuffled, augmented batches of equal size; the rest of an epoch is dropped."""
+        sampler = EpochSampler(len(self.train_set), self.sampler_seed, *self._process())
+        sampler.epoch, sampler.used = self.resume
         return self._loader(
-            self.train_set,
-            batch_size=self.batch_size,
-            sampler=EpochSampler(len(self.train_set), self.sampler_seed, *self._process()),
-            drop_last=True,
+            self.train_set, batch_size=self.batch_size, sampler=sampler, drop_last=True
         )
 
     def val_dataloader(self) -> DataLoader[dict[str, Any]]:

@@ -93,6 +93,7 @@ class EpochSampler(Sampler[tuple[int, int]]):
         self.rank = rank
         self.world = world
         self.epoch = 0
+        self.used = 0
 
     def __len__(self) -> int:
         """Samples in an epoch of this process."""
@@ -103,7 +104,8 @@ class EpochSampler(Sampler[tuple[int, int]]):
         self.epoch = epoch
 
     def __iter__(self) -> Iterator[tuple[int, int]]:
-        """Keys of one epoch."""
+        """Keys of one epoch; those that a resumed run has ``used`` are left out once."""
         order = np.random.default_rng([self.seed, self.epoch]).permutation(self.length)
-        mine = order[self.rank :: self.world][: len(self)]
+        mine = order[self.rank :: self.world][self.used : len(self)]
+        self.used = 0
         return ((self.epoch, int(index)) for index in mine)

@@ -79,7 +79,7 @@ def data_manifest(
     Raises:
         UserError: Naming the first bad file and how many there are.
     """
-    samples = {split: data.samples(root, split) for split in splits}
+    samples = {split: data.split(root, split) for split in splits}
     classes = data.classes_at(root)
     stamp = _stamp(samples, classes)
     path = cache / f"{data.name}-{stamp[:16]}.json"

@@ -6,7 +6,7 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor
 
-HeavisideKind = Literal["mahf", "ahf", "hf"]
+HeavisideKind = Literal["mahf", "ahf", "hf", "hf_straight_through", "compact"]
 
 
 def check_heaviside(kind: str, eps: float) -> None:
@@ -31,11 +31,16 @@ def heaviside(phi: Tensor, kind: HeavisideKind = "mahf", eps: float = 0.05) -> T
       gives it "epsilon = 20"; read literally that is almost flat on [-0.5, 0.5], so the slope
       20, ``eps=0.05``, is the default here (``docs/differences.md``).
     * ``hf``: the step of eq. (2), 1 where ``phi >= 0``. Its gradient is zero.
+    * ``hf_straight_through``: the same values with gradient 1, as if the step were
+      :math:`P = \phi + 0.5` (Bengio et al., arXiv 1308.3432); not in the paper.
+    * ``compact``: Chan and Vese's first form, :math:`H_{1,\epsilon}`: exact beyond
+      :math:`|\phi| > \epsilon`, between :math:`\frac12(1+\frac\phi\epsilon+\frac1\pi
+      \sin\frac{\pi\phi}\epsilon)`; not in the paper.
 
     Args:
         phi: Level set function of any shape, :math:`P - 0.5 \in [-0.5, 0.5]` in the paper.
         kind: Which function.
-        eps: Width of the smooth step (unused by ``hf``).
+        eps: Width of the smooth step (unused by ``hf`` and ``hf_straight_through``).
 
     Returns:
         Tensor like ``phi``, values in [0, 1].
@@ -52,7 +57,11 @@ def heaviside(phi: Tensor, kind: HeavisideKind = "mahf", eps: float = 0.05) -> T
         return torch.sigmoid(phi * (2 / eps))
     if kind == "ahf":
         return 0.5 + torch.atan(phi / eps) / math.pi
-    return (phi >= 0).to(phi.dtype)
+    if kind == "compact":
+        inner = (phi / eps).clamp(-1, 1)
+        return 0.5 * (1 + inner + torch.sin(math.pi * inner) / math.pi)
+    step = (phi >= 0).to(phi.dtype)
+    return step + (phi - phi.detach()) if kind == "hf_straight_through" else step
 
 
 def dirac(
@@ -68,10 +77,12 @@ def dirac(
         eps: Width of the smooth step.
 
     Returns:
-        Tensor like ``phi``, or ``None`` for ``hf``, whose derivative is zero almost everywhere.
+        New tensor like ``phi``, or ``None`` for ``hf``, whose derivative is zero almost everywhere.
     """
     if kind == "mahf":
         return (step - step * step).mul_(2 / eps)
     if kind == "ahf":
         return (phi / eps).square_().add_(1).reciprocal_().mul_(1 / (math.pi * eps))
-    return None
+    if kind == "compact":
+        return torch.cos((phi / eps).clamp_(-1, 1).mul_(math.pi)).add_(1).mul_(0.5 / eps)
+    return torch.ones_like(phi) if kind == "hf_straight_through" else None

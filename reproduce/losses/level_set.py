@@ -11,6 +11,17 @@ from reproduce.losses.readings import Reading
 DEFAULT = Reading()
 
 
+def check_options(kind: str, eps: float, reference_area: float | None) -> None:
+    """Validate what both losses are made with.
+
+    Raises:
+        ValueError: On an unknown ``kind``, or a width or an area that is not positive.
+    """
+    check_heaviside(kind, eps)
+    if reference_area is not None and not reference_area > 0:
+        raise ValueError(f"reference_area must be positive or None, got {reference_area}")
+
+
 def check_shapes(logits: Tensor, target: Tensor) -> None:
     """Refuse what is not ``(B, C, H, W)`` floating logits beside a ``(B, H, W)`` integer target.
 
@@ -189,9 +200,7 @@ class LevelSetLoss(nn.Module):
         reading: Reading = DEFAULT,
     ) -> None:
         super().__init__()
-        check_heaviside(kind, eps)
-        if reference_area is not None and not reference_area > 0:
-            raise ValueError(f"reference_area must be positive or None, got {reference_area}")
+        check_options(kind, eps, reference_area)
         self.eps = eps
         self.kind: HeavisideKind = kind
         self.ignore_index = ignore_index

@@ -154,20 +154,24 @@ class SegmentationModule(L.LightningModule):
         self.log("train/loss", loss, batch_size=len(outputs[0]))
         return loss
 
-    def segment(self, images: Tensor, size: tuple[int, int] | None = None) -> Tensor:
-        """Class of every pixel.
+    def full_logits(self, images: Tensor, size: tuple[int, int] | None = None) -> Tensor:
+        """Logits of every pixel.
 
         Args:
             images: uint8 RGB ``(B, 3, H, W)``.
             size: Height and width of the answer, default those of the images.
 
         Returns:
-            int64 ``(B, H, W)``: argmax of the logits after bilinear interpolation; with ``window``
-            of those averaged by :func:`~reproduce.models.sliding.sliding_logits`.
+            ``(B, C, H, W)``, interpolated bilinearly; with ``window`` from those averaged by
+            :func:`~reproduce.models.sliding.sliding_logits`.
         """
         images = self.normalise(images)
         logits = sliding_logits(self, images, self.window) if self.window else self(images)
-        return resize(logits, size or images.shape[-2:]).argmax(1)
+        return resize(logits, size or images.shape[-2:])
+
+    def segment(self, images: Tensor, size: tuple[int, int] | None = None) -> Tensor:
+        """Class of every pixel, int64 ``(B, H, W)``: argmax of :meth:`full_logits`."""
+        return self.full_logits(images, size).argmax(1)
 
     def on_validation_epoch_start(self) -> None:
         """Forget the scores of an earlier pass (the sanity check, for one)."""

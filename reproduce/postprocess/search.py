@@ -57,11 +57,10 @@ def _steps(grid: Grid) -> list[int]:
 
 
 def _around(center: Point, steps: list[int], limits: list[int]) -> Iterable[Point]:
-    axes = [
-        [value for value in (x - step, x, x + step) if 1 <= value <= limit]
-        for x, step, limit in zip(center, steps, limits, strict=True)
-    ]
-    yield from product(axes[0], axes[1], axes[2])
+    for axis, (step, limit) in enumerate(zip(steps, limits, strict=True)):
+        for value in (center[axis] - step, center[axis] + step):
+            if 1 <= value <= limit:
+                yield (*center[:axis], value, *center[axis + 1 :])  # type: ignore[misc]
 
 
 def search(
@@ -72,9 +71,9 @@ def search(
     """The best bilateral kernel; the spatial one and the iterations stay those of ``base``.
 
     The papers (v1 experiments, v2 section 4.1) say: the grid first, then smaller steps around the
-    best values. The rest is our reading: the 3 x 3 x 3 neighbourhood of the best point is tried
-    and followed until its centre is best, then the steps are halved, down to 1. It may leave the
-    grid, as published values have (121 pixels), between 1 and twice the grid's largest values.
+    best values. The rest is our reading: the neighbours of the best point along each axis are tried
+    and the best followed until none is better, then the steps are halved, down to 1. It may leave
+    the grid, as published values have (121 pixels), between 1 and twice the grid's largest values.
     Among equal scores the one tried first wins. No parameters are tried twice.
 
     Args:

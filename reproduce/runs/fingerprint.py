@@ -20,6 +20,15 @@ COMMON = (
     "reproduce.data.transforms",
 )
 
+#: Modules that an evaluation of a trained network depends on beside those.
+EVALUATION = (
+    "reproduce.metrics.by_image",
+    "reproduce.postprocess.crf",
+    "reproduce.postprocess.scoring",
+    "reproduce.postprocess.search",
+    "reproduce.postprocess.timing",
+)
+
 #: Modules without influence on a score, and those whose influence is in the data's digest.
 NEUTRAL_MODULES = ("reproduce.errors", "reproduce.files", "reproduce.data")
 
@@ -105,18 +114,23 @@ def _hash_modules(modules: frozenset[str]) -> str:
     for module in sorted(modules):
         text = strip_prose(_file(module).read_text(encoding="utf-8"))
         digest.update(f"{module}\n{text}\n".encode())
+        for kernel in sorted(_file(module).parent.glob(f"{_file(module).stem}*.[ch]")):
+            digest.update(kernel.read_bytes())
     return digest.hexdigest()[:12]
 
 
 def code_fingerprint(config: Mapping[str, Any]) -> str:
     """Hash of the code that a run's scores depend on; comments and docstrings do not count.
 
-    It covers the modules of the classes the configuration names with all they import, and the
-    loaders, so that a new loss or data set leaves the runs of the others as they are.
+    It covers the modules of the classes the configuration names with all they import, kernels in C
+    beside them, and the loaders, so that a new loss or data set leaves the runs of the others as
+    they are.
     """
     named = {
         _home(*path.rsplit(".", 1))
         for path in _class_paths(config)
         if path.startswith("reproduce.")
     }
+    if "evaluation" in config:
+        named |= set(EVALUATION)
     return _hash_modules(imported_modules(frozenset(named | set(COMMON))))

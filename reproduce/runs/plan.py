@@ -1,10 +1,8 @@
-"""From cells of a table to jobs: which runs there are, which are missing, what they need."""
+"""From cells of a table to jobs: which runs they are, and which runs those need."""
 
-import json
 import os
-import subprocess
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +11,9 @@ import yaml
 from reproduce.data.catalog import data_set
 from reproduce.data.manifest import data_manifest
 from reproduce.errors import UserError
+from reproduce.evaluations import evaluation_config
 from reproduce.experiments import (
     EXPERIMENTS,
-    REPOSITORY,
     Column,
     Row,
     TableSpec,
@@ -23,87 +21,13 @@ from reproduce.experiments import (
     compose,
     merge,
     read_yaml,
+    with_option,
 )
-from reproduce.files import write_atomically
-from reproduce.runs.fingerprint import code_fingerprint
-from reproduce.runs.identity import config_hash, identity_config, run_id
-from reproduce.runs.record import SCHEMA
-from reproduce.runs.store import Run, look_up
+from reproduce.runs.identity import run_id
+from reproduce.runs.job import Job
 
 #: Digest of data that is not there.
 UNKNOWN = "unknown"
-
-
-@dataclass(frozen=True)
-class Job:
-    """One experiment and the folder of its run.
-
-    Attributes:
-        experiment: Such as ``table1/fcn32s_resnet101/level_set``.
-        scale: Scale.
-        seed: Seed.
-        config: Full configuration, paths included.
-        data: Manifest of its data.
-        folder: ``runs/<id>``.
-    """
-
-    experiment: str
-    scale: str
-    seed: int
-    config: dict[str, Any]
-    data: dict[str, Any]
-    folder: Path
-
-    @property
-    def id(self) -> str:
-        """Identity of the run."""
-        return self.folder.name
-
-    @property
-    def steps(self) -> int:
-        """Length of the schedule."""
-        return int(self.config["trainer"]["max_steps"])
-
-    def look_up(self) -> Run:
-        """State of the run."""
-        return look_up(self.folder)
-
-    def describe(self, *, threads: int, wandb: str) -> dict[str, Any]:
-        """Content of ``job.json``, which the executing process reads."""
-        options = self.config["data"]["init_args"]
-        table, cell = self.experiment.split("/", 1)
-        return {
-            "schema": SCHEMA,
-            "id": self.id,
-            "experiment": self.experiment,
-            "scale": self.scale,
-            "seed": self.seed,
-            "config": identity_config(self.config),
-            "config_hash": config_hash(self.config),
-            "data": self.data,
-            "val_split": options["val_split"],
-            "code": code_fingerprint(self.config),
-            "commit": commit(),
-            "command": f"reproduce table {table} --scale {self.scale} --only {cell}",
-            "threads": threads,
-            "wandb": wandb,
-        }
-
-
-def commit() -> str | None:
-    """Commit of the code, marked ``+`` where files differ from it; ``None`` outside git."""
-
-    def git(*words: str) -> str:
-        command = ["git", "-C", str(REPOSITORY), *words]
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
-
-    try:
-        head = git("rev-parse", "--short=12", "HEAD")
-        return head + (
-            "+" if git("status", "--porcelain", "--", "reproduce", "experiments") else ""
-        )
-    except (OSError, subprocess.CalledProcessError):
-        return None
 
 
 #: Sections of a configuration that flags may change.
@@ -139,24 +63,6 @@ def trainer_overrides(arguments: Sequence[str]) -> dict[str, Any]:
     return config
 
 
-def per_device(config: dict[str, Any]) -> dict[str, Any]:
-    """A configuration whose batch is split over its devices, so that the whole batch stays.
-
-    Raises:
-        UserError: If the batch cannot be split evenly.
-    """
-    devices, nodes = (config["trainer"].get(key, 1) for key in ("devices", "num_nodes"))
-    if not isinstance(devices, int) or devices * nodes <= 1:
-        return config
-    batch = config["data"]["init_args"]["batch_size"]
-    if batch % (devices * nodes):
-        raise UserError(
-            f"a batch of {batch} cannot be split over {devices * nodes} devices: choose a number "
-            "of devices that divides it"
-        )
-    return merge(config, {"data": {"init_args": {"batch_size": batch // (devices * nodes)}}})
-
-
 def find_manifest(
     config: Mapping[str, Any],
     runs: Path,
@@ -190,10 +96,96 @@ def cell_config(
     folder: Path = EXPERIMENTS,
 ) -> dict[str, Any]:
     """Configuration of a cell and a seed, with the flags of the command line over it."""
-    config = merge(compose(row.arch, table.data, column.loss or "", scale, folder), row.config)
-    if row.level_set and column.key != table.gain[1]:
+    loss = row.loss if column.loss == "row" else column.loss
+    if loss is None:
+        raise UserError(f"{table.name}.yaml, row {row.key}: name its loss for column {column.key}")
+    config = merge(compose(row.arch, table.data, loss, scale, folder), row.config)
+    if row.level_set and loss == "level_set":
         config = change_callback(config, "LevelSetCallback", row.level_set)
-    return merge({"seed_everything": seed, **config}, flags)
+    config = merge({"seed_everything": seed, **config}, flags)
+    if row.choose and column.loss == "row":
+        config["choose"] = dict(row.choose)
+    evaluation = evaluation_config(table, row, column, scale, folder)
+    return config if evaluation is None else {**config, "evaluation": evaluation}
+
+
+@dataclass
+class _Planner:
+    """Makes jobs of one request; what they need with them."""
+
+    table: TableSpec
+    scale: str
+    runs: Path
+    data: Path | None
+    flags: Mapping[str, Any]
+    folder: Path
+    progress: Any
+    problems: list[str] | None
+    manifests: dict[tuple[str, ...], dict[str, Any]] = field(default_factory=dict)
+
+    def manifest(self, config: dict[str, Any]) -> dict[str, Any]:
+        options = config["data"]["init_args"]
+        key = (options["train_split"], options["val_split"])
+        if key not in self.manifests:
+            try:
+                self.manifests[key] = find_manifest(config, self.runs, self.progress)
+            except UserError as error:
+                if self.problems is None:
+                    raise
+                self.problems.append(str(error))
+                self.manifests[key] = {"digest": UNKNOWN, "splits": {key[1]: {"images": 0}}}
+        return self.manifests[key]
+
+    def job(
+        self,
+        row: Row,
+        column: Column,
+        config: dict[str, Any],
+        needs: Mapping[str, Job] | None = None,
+    ) -> Job:
+        manifest = self.manifest(config)
+        return Job(
+            experiment=f"{self.table.name}/{row.key}/{column.key}",
+            scale=self.scale,
+            seed=config["seed_everything"],
+            config=config,
+            data=manifest,
+            folder=self.runs / run_id(config, manifest["digest"]),
+            needs=needs or {},
+        )
+
+    def candidates(self, row: Row, column: Column, config: dict[str, Any]) -> dict[str, Job]:
+        """Trainings on four fifths of the training images, by value of the option to choose."""
+        if "choose" not in config:
+            return {}
+        choice, split = config["choose"], config["data"]["init_args"]["train_split"]
+        base = {key: value for key, value in config.items() if key != "choose"}
+        base["seed_everything"] = 0
+        base = with_option(base, "data.init_args.train_split", f"{split}.fit")
+        base = with_option(base, "data.init_args.val_split", f"{split}.held")
+        return {
+            str(value): self.job(row, column, with_option(base, choice["option"], value))
+            for value in choice["values"]
+        }
+
+    def cell(self, row: Row, column: Column, seed: int) -> Job:
+        """The job of a cell, whose needs are trained networks and parameters of the CRF."""
+        config = cell_config(self.table, row, column, self.scale, seed, self.flags, self.folder)
+        if self.data is not None:
+            config["data"]["init_args"]["root"] = str(self.data)
+        evaluation = config.get("evaluation")
+        if evaluation is None:
+            return self.job(row, column, config, self.candidates(row, column, config))
+        trained = self.cell(row, replace(column, evaluate=None), seed)
+        needs = {"checkpoint": trained}
+        if "timing" in evaluation:
+            other = next(c for c in self.table.columns if c.key == self.table.gain[0])
+            needs["other"] = self.cell(row, replace(other, evaluate=None), seed)
+        if evaluation["crf"] and "search" in evaluation["crf"]:
+            first = self.cell(row, replace(column, evaluate=None), 0)
+            searched = {**first.config, "evaluation": {"search": evaluation["crf"]["search"]}}
+            needs["search"] = self.job(row, column, searched, {"checkpoint": first})
+        return self.job(row, column, config, needs)
 
 
 def plan(
@@ -209,7 +201,7 @@ def plan(
     folder: Path = EXPERIMENTS,
     problems: list[str] | None = None,
 ) -> list[Job]:
-    """Jobs of every cell that is trained, with seeds 0 to ``seeds - 1``.
+    """Jobs of every cell, with seeds 0 to ``seeds - 1``.
 
     Seeds go round first, so that an unfinished table has the first seeds of every row. With a list
     for ``problems``, missing or bad data is noted there, and the jobs have no data.
@@ -220,37 +212,16 @@ def plan(
     if seeds < 1:
         raise UserError(f"expected at least 1 seed, got {seeds}: set SEEDS=3 (or --seeds 3)")
     flags = trainer_overrides(overrides)
-    manifests: dict[tuple[str, ...], dict[str, Any]] = {}
-    jobs = []
-    for seed in range(seeds):
-        for row, column in table.cells(only):
-            config = cell_config(table, row, column, scale, seed, flags, folder)
-            options = config["data"]["init_args"]
-            if data is not None:
-                options["root"] = str(data)
-            key = (options["train_split"], options["val_split"])
-            if key not in manifests:
-                try:
-                    manifests[key] = find_manifest(config, runs, progress)
-                except UserError as error:
-                    if problems is None:
-                        raise
-                    problems.append(str(error))
-                    manifests[key] = {"digest": UNKNOWN}
-            jobs.append(
-                Job(
-                    experiment=f"{table.name}/{row.key}/{column.key}",
-                    scale=scale,
-                    seed=seed,
-                    config=config,
-                    data=manifests[key],
-                    folder=runs / run_id(config, manifests[key]["digest"]),
-                )
-            )
-    return jobs
+    planner = _Planner(table, scale, runs, data, flags, folder, progress, problems)
+    return [
+        planner.cell(row, column, seed)
+        for seed in range(seeds)
+        for row, column in table.cells(only)
+        if column.seeds is None or seed < column.seeds
+    ]
 
 
-def distinct(jobs: Sequence[Job]) -> list[Job]:
+def distinct(jobs: Iterable[Job]) -> list[Job]:
     """Jobs without those whose run an earlier one has: cells may share a run."""
     first: dict[str, Job] = {}
     for job in jobs:
@@ -258,23 +229,36 @@ def distinct(jobs: Sequence[Job]) -> list[Job]:
     return list(first.values())
 
 
+def with_needs(jobs: Iterable[Job]) -> list[Job]:
+    """All jobs, each after those that it needs."""
+
+    def walk(job: Job) -> Iterator[Job]:
+        for need in job.needs.values():
+            yield from walk(need)
+        yield job
+
+    return distinct(each for job in jobs for each in walk(job))
+
+
+#: States of a run that a driver executes.
+TO_DO = ("absent", "interrupted", "failed")
+
+
+def to_do(jobs: Iterable[Job]) -> list[Job]:
+    """The runs that are missing, with those that they need and are missing too, needs first."""
+
+    def walk(job: Job) -> Iterator[Job]:
+        if job.look_up().state in TO_DO:
+            for need in job.needs.values():
+                yield from walk(need)
+            yield job
+
+    return distinct(missing for job in jobs for missing in walk(job))
+
+
 def scale_about(scale: str, folder: Path = EXPERIMENTS) -> str:
     """What a scale is and how it departs from the paper, for the head of a table."""
     return " ".join(str(read_yaml(folder / "scale" / f"{scale}.yaml").get("about", "")).split())
-
-
-def write_job(job: Job, *, threads: int, wandb: str) -> dict[str, Any]:
-    """Prepare the folder of a run: configuration and description; earlier logs are kept.
-
-    Returns:
-        What was written to ``job.json``.
-    """
-    described = job.describe(threads=threads, wandb=wandb)
-    job.folder.mkdir(parents=True, exist_ok=True)
-    config = per_device(job.config)
-    write_atomically(job.folder / "config.yaml", yaml.safe_dump(config, sort_keys=False))
-    write_atomically(job.folder / "job.json", json.dumps(described, indent=1))
-    return described
 
 
 def local_weights(data: Path | None) -> None:

@@ -5,12 +5,14 @@ from pathlib import Path
 from typing import Any
 
 from reproduce.errors import UserError
+from reproduce.evaluations import kind
 from reproduce.files import read_json, write_atomically
 
 #: Version of the layout below; records of later versions are refused, never overwritten.
 SCHEMA = 1
 
-#: What every record holds; those of completed runs also hold what ``COMPLETED`` names.
+#: What every record holds; those of completed runs also hold what ``COMPLETED`` names by kind of
+#: run (:func:`reproduce.evaluations.kind`).
 REQUIRED = {
     "schema",
     "id",
@@ -25,7 +27,12 @@ REQUIRED = {
     "command",
     "date",
 }
-COMPLETED = {"scores", "confusion", "image_iou", "history", "timing", "hardware", "weights"}
+COMPLETED = {
+    "training": {"scores", "confusion", "image_iou", "history", "timing", "hardware", "weights"},
+    "evaluation": {"scores", "confusion", "image_iou", "details", "timing", "hardware", "weights"},
+    "search": {"scores", "search", "timing", "hardware", "weights"},
+    "timing": {"inference", "timing", "hardware", "weights"},
+}
 
 
 def read_record(path: Path) -> dict[str, Any]:
@@ -40,7 +47,8 @@ def read_record(path: Path) -> dict[str, Any]:
         raise UserError(
             f"{path} has schema {version}, this version reads up to {SCHEMA}: update the project"
         )
-    needed = REQUIRED | (COMPLETED if record.get("state") == "completed" else {"error"})
+    completed = COMPLETED[kind(record.get("config", {}))]
+    needed = REQUIRED | (completed if record.get("state") == "completed" else {"error"})
     missing = sorted(needed - record.keys())
     if missing:
         raise UserError(f"{path} lacks {', '.join(missing)}: move its folder away to run it again")
@@ -64,3 +72,14 @@ def dump_record(record: dict[str, Any]) -> str:
         f"{json.dumps(key)}: {json.dumps(record[key], sort_keys=True)}" for key in sorted(record)
     )
     return "{\n" + ",\n".join(lines) + "\n}\n"
+
+
+def summary(record: dict[str, Any]) -> str:
+    """What came out of a completed run, in a few words."""
+    if kind(record["config"]) == "timing":
+        medians = record["inference"]["methods"]
+        return ", ".join(f"{name} {value['median']:.3f} s" for name, value in medians.items())
+    score = f"mIoU {record['scores']['last']['miou']:.2f}"
+    if kind(record["config"]) == "search":
+        return f"{score} on training images, {len(record['search']['trials'])} trials"
+    return score

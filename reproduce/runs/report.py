@@ -3,8 +3,10 @@
 from pathlib import Path
 
 from reproduce.errors import UserError
+from reproduce.evaluations import kind
 from reproduce.runs.fingerprint import code_fingerprint
 from reproduce.runs.identity import config_hash, run_id
+from reproduce.runs.record import summary
 from reproduce.runs.store import all_runs
 
 
@@ -19,7 +21,7 @@ def list_runs(runs: Path) -> str:
         what = f"{record['scale']} {record['experiment']} seed {record['seed']}"
         if run.state == "completed":
             stale = "" if record["code"] == code_fingerprint(record["config"]) else " (stale)"
-            what += f"  mIoU {record['scores']['last']['miou']:.2f}{stale}"
+            what += f" {kind(record['config'])}  {summary(record)}{stale}"
         else:
             what += f"  {run.problem}"
         lines.append(f"{run.folder.name}  {run.state:<11}  {what}")

@@ -13,19 +13,20 @@ from reproduce.experiments import REPOSITORY, TableSpec, read_table
 from reproduce.files import read_json, write_atomically
 from reproduce.runs.fingerprint import code_fingerprint
 from reproduce.runs.identity import config_hash
+from reproduce.runs.job import Job
 from reproduce.runs.plan import (
-    Job,
     cell_config,
     distinct,
     local_weights,
     plan,
     scale_about,
+    to_do,
     trainer_overrides,
 )
 from reproduce.runs.record import dump_record, read_record
 from reproduce.runs.store import all_runs, check_writable
-from reproduce.tables.figures import draw_gains, draw_sensitivity
-from reproduce.tables.render import CellRun, render
+from reproduce.tables.pages import PAGES
+from reproduce.tables.render import CellRun
 
 #: State of the runs that tables are made of.
 COMPLETED = "completed"
@@ -91,7 +92,7 @@ def run_missing(request: Request, jobs: Sequence[Job]) -> int:
     unreadable = [run for run in states.values() if run.state == "unreadable"]
     for run in unreadable:
         print(f"reproduce: {run.problem}", file=sys.stderr)
-    missing = [job for job in jobs if states[job.id].state in ("absent", "interrupted", "failed")]
+    missing = to_do(jobs)
     if not missing:
         return len(unreadable)
     from reproduce.runs.launch import Launcher
@@ -101,7 +102,8 @@ def run_missing(request: Request, jobs: Sequence[Job]) -> int:
     local_weights(request.data)
     at_once = request.jobs or os.cpu_count() or 1
     mode = wandb_mode(request.wandb)
-    print(f"{len(missing)} of {len(jobs)} runs to do, {at_once} at a time, W&B {mode}", flush=True)
+    every = len({job.id for job in (*jobs, *missing)})
+    print(f"{len(missing)} of {every} runs to do, {at_once} at a time, W&B {mode}", flush=True)
     return len(unreadable) + Launcher(at_once, mode).run(missing)
 
 
@@ -138,7 +140,7 @@ def cell_runs(request: Request, spec: TableSpec, jobs: Iterable[Job]) -> list[Ce
     flags = trainer_overrides(request.flags)
     cells = []
     for row, column in spec.cells():
-        for seed in range(request.seeds):
+        for seed in range(min(request.seeds, column.seeds or request.seeds)):
             key = config_hash(cell_config(spec, row, column, request.scale, seed, flags))
             run = by_hash[key].look_up() if key in by_hash else None
             record = known.get(key)
@@ -179,7 +181,7 @@ def render_cells(request: Request, spec: TableSpec, cells: Sequence[CellRun]) ->
     about = scale_about(request.scale)
     if request.flags:
         about += f" Flags over the configuration: `{' '.join(request.flags)}`."
-    return render(spec, request.scale, about, cells)
+    return PAGES[spec.page].render(spec, request.scale, about, cells)
 
 
 def committed_cells(index: Path) -> tuple[Request, TableSpec, list[CellRun]]:
@@ -196,9 +198,7 @@ def _write_page(request: Request, spec: TableSpec, cells: Sequence[CellRun]) -> 
     """Write Markdown and pictures."""
     target = request.out / request.scale
     text = render_cells(request, spec, cells)
-    draw_gains(spec, request.scale, cells, target / f"{spec.name}.svg")
-    if spec.sensitivity:
-        draw_sensitivity(spec, request.scale, cells, target / f"{spec.name}_sensitivity.svg")
+    PAGES[spec.page].draw(spec, request.scale, cells, target)
     write_atomically(target / f"{spec.name}.md", text)
     return text
 

@@ -7,15 +7,12 @@ from typing import TYPE_CHECKING
 from tqdm import tqdm
 
 from reproduce.experiments import read_table
-from reproduce.runs.plan import UNKNOWN, Job, distinct, local_weights
+from reproduce.runs.job import Job
+from reproduce.runs.plan import UNKNOWN, local_weights, to_do, with_needs
 from reproduce.tables.driver import Request, plan_request
 
 if TYPE_CHECKING:
     from reproduce.runs.estimate import Estimate
-
-
-#: States of runs that are left as they are.
-LOGGED = ("completed", "running", "unreadable")
 
 
 def _cost_key(job: Job) -> str:
@@ -49,11 +46,12 @@ def _missing_weights(jobs: Sequence[Job]) -> list[str]:
     return lines
 
 
-def _line(job: Job, cost: "Estimate | None") -> str:
-    run = job.look_up()
+def _line(job: Job, would_run: bool, cost: "Estimate | None") -> str:
     known = job.data["digest"] != UNKNOWN
-    text = f"{job.id if known else '-' * 12}  {job.experiment} seed {job.seed}: {run.state}"
-    if run.state in LOGGED:
+    what = "" if job.kind == "training" else f" {job.kind}"
+    text = f"{job.id if known else '-' * 12}  {job.experiment} seed {job.seed}{what}: "
+    text += job.look_up().state
+    if not would_run:
         return text
     return f"{text}, would run" + (f", {cost.over(job.steps)}" if cost else "")
 
@@ -66,15 +64,21 @@ def dry_run(request: Request) -> str:
     """
     problems: list[str] = []
     local_weights(request.data)
-    jobs = distinct(plan_request(request, read_table(request.name, request.scale), problems))
-    waiting = [job for job in jobs if job.look_up().state not in LOGGED]
+    cells = plan_request(request, read_table(request.name, request.scale), problems)
+    waiting = to_do(cells)
+    ids = {job.id for job in waiting}
+    trainings = [job for job in waiting if job.kind == "training"]
     # Those of the demo take seconds, less than measuring them would.
-    costs = {} if request.scale == "demo" else _estimates(waiting)
-    lines = [_line(job, costs.get(_cost_key(job))) for job in jobs]
+    costs = {} if request.scale == "demo" else _estimates(trainings)
+    jobs = with_needs(cells)
+    lines = [
+        _line(job, job.id in ids, costs.get(_cost_key(job)) if job in trainings else None)
+        for job in jobs
+    ]
     total = f"{len(waiting)} of {len(jobs)} runs would run"
     if costs:
-        seconds = sum(costs[_cost_key(job)].step_seconds * job.steps for job in waiting)
-        total += f", about {seconds / 3600:.1f} h one after another"
+        seconds = sum(costs[_cost_key(job)].step_seconds * job.steps for job in trainings)
+        total += f", training about {seconds / 3600:.1f} h one after another"
     lines.append(total)
-    missing = problems + _missing_weights(waiting)
+    missing = problems + _missing_weights(trainings)
     return "\n".join([*lines, *(f"missing: {text}" for text in missing)])

@@ -84,8 +84,8 @@ class _Cells:
 
     def ours(self, row: Row, column: Column) -> str:
         """A cell of the first table."""
-        if column.loss is None:
-            return "not run" if column.key in row.paper else "–"
+        if not row.has(column):
+            return "–"
         text = format_estimate(estimate(list(self.scores(row, column.key).values())))
         bad = [run.note for run in self.runs(row, column.key) if run.note not in ("", "not run")]
         marks = [*(f"{bad.count(note)} {note}" for note in dict.fromkeys(bad))]

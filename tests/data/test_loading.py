@@ -105,6 +105,13 @@ def test_every_sample_once_an_epoch() -> None:
     assert orders[0] != orders[1]
 
 
+def test_a_resumed_epoch_goes_on_where_it_stopped() -> None:
+    whole, resumed = EpochSampler(7, seed=1, rank=1, world=2), EpochSampler(7, 1, 1, 2)
+    resumed.used = 2
+    assert list(resumed) == list(whole)[2:]
+    assert list(resumed) == list(whole)
+
+
 def test_padding_is_mean_and_void() -> None:
     transform = TrainTransform(40, None, flip=False, seed=0)
     image, mask = transform(np.zeros((10, 60, 3), np.uint8), np.ones((10, 60), np.uint8), 0, 0)

@@ -6,11 +6,13 @@ from torch import Tensor
 
 
 def heaviside_reference(z: float, kind: str, eps: float) -> float:
-    """Eq. (6), Chan and Vese's arctan form, and eq. (2)."""
+    """Eq. (6), Chan and Vese's forms 2 and 1, and eq. (2)."""
     if kind == "mahf":
         return 0.5 * (1 + math.tanh(z / eps))
     if kind == "ahf":
         return 0.5 * (1 + 2 / math.pi * math.atan(z / eps))
+    if kind == "compact" and abs(z) <= eps:
+        return 0.5 * (1 + z / eps + math.sin(math.pi * z / eps) / math.pi)
     return 1.0 if z >= 0 else 0.0
 
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from reproduce.losses import CrossEntropyLevelSetLoss, LevelSetLoss, fused
+from reproduce.losses import CrossEntropyLevelSetLoss, LevelSetLoss, Reading, fused
 from tests.losses.harness import LossHarness, gradient, random_case
 from tests.losses.reference import cross_entropy_reference, energy_reference
 
@@ -92,3 +92,11 @@ def test_gradient_scaler_keeps_small_gradients() -> None:
 def test_wrong_lam() -> None:
     with pytest.raises(ValueError, match="lam must be"):
         CrossEntropyLevelSetLoss(lam=-1)
+
+
+def test_has_the_default_reading_only() -> None:
+    """Nothing that it would not heed can be set on it."""
+    assert not isinstance(CrossEntropyLevelSetLoss(), LevelSetLoss)
+    with pytest.raises(TypeError, match="reading"):
+        CrossEntropyLevelSetLoss(reading=Reading(means="batch"))  # type: ignore[call-arg]
+    assert "lam=0.0004, eps=0.05, kind='mahf'" in str(CrossEntropyLevelSetLoss())

@@ -10,7 +10,7 @@ from reproduce.losses.heaviside import dirac
 from tests.losses.reference import heaviside_reference
 
 
-@pytest.mark.parametrize("kind", ["mahf", "ahf", "hf"])
+@pytest.mark.parametrize("kind", ["mahf", "ahf", "hf", "hf_straight_through", "compact"])
 @pytest.mark.parametrize("eps", [0.05, 0.5, 20.0])
 def test_reference(kind: Any, eps: float) -> None:
     phi = torch.linspace(-0.5, 0.5, 101, dtype=torch.float64)
@@ -24,7 +24,7 @@ def test_exact_near_zero_in_float32() -> None:
     assert value == pytest.approx(2.0611536e-9, rel=1e-5)
 
 
-@pytest.mark.parametrize("kind", ["mahf", "ahf"])
+@pytest.mark.parametrize("kind", ["mahf", "ahf", "compact", "hf_straight_through"])
 def test_dirac_is_the_derivative(kind: Any) -> None:
     phi = torch.linspace(-0.5, 0.5, 51, dtype=torch.float64, requires_grad=True)
     step = heaviside(phi, kind)

@@ -1,11 +1,71 @@
-"""Planning of runs: where weights are looked for."""
+"""Planning of runs: what cells need, and where weights are looked for."""
 
 import os
 from pathlib import Path
 
 import pytest
 
-from reproduce.runs.plan import local_weights
+from reproduce.experiments import read_table
+from reproduce.runs.fingerprint import code_fingerprint
+from reproduce.runs.job import Job
+from reproduce.runs.plan import local_weights, plan, to_do, with_needs
+
+
+@pytest.fixture(scope="module")
+def jobs(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, int], Job]:
+    """Jobs of LargeFOV's row of Table 1 by column and seed."""
+    root = tmp_path_factory.mktemp("plan")
+    found = plan(
+        read_table("1"),
+        scale="demo",
+        seeds=2,
+        runs=root / "runs",
+        data=root / "data",
+        only="deeplab_largefov",
+    )
+    return {(job.experiment.rsplit("/", 1)[1], job.seed): job for job in found}
+
+
+def test_a_crf_needs_its_network_and_a_search_with_the_first_one(
+    jobs: dict[tuple[str, int], Job],
+) -> None:
+    crf = jobs["crfs", 1]
+    assert crf.kind == "evaluation"
+    assert {role: need.id for role, need in crf.needs.items()} == {
+        "checkpoint": jobs["baseline", 1].id,
+        "search": jobs["crfs", 0].needs["search"].id,
+    }
+    search = crf.needs["search"]
+    assert (search.kind, search.seed) == ("search", 0)
+    assert search.needs["checkpoint"].id == jobs["baseline", 0].id
+    assert not jobs["baseline", 0].needs
+
+
+def test_needs_come_first_and_once(jobs: dict[tuple[str, int], Job]) -> None:
+    ordered = with_needs(jobs.values())
+    assert len({job.id for job in ordered}) == len(ordered) == 7
+    places = {job.id: place for place, job in enumerate(ordered)}
+    assert all(places[n.id] < places[job.id] for job in ordered for n in job.needs.values())
+    assert {job.id for job in to_do(jobs.values())} == set(places)
+
+
+def test_published_parameters_need_no_search(tmp_path: Path) -> None:
+    found = plan(
+        read_table("1", "paper"), scale="paper", seeds=1, runs=tmp_path, problems=[], only="*/crfs"
+    )
+    assert len(found) == 4
+    assert all(set(job.needs) == {"checkpoint"} for job in found)
+    assert {job.config["evaluation"]["crf"]["preset"] for job in found} == {
+        "deeplab_largefov",
+        "deeplab_msc_largefov",
+        "deeplab_resnet101",
+    }
+
+
+def test_evaluations_are_runs_of_their_own(jobs: dict[tuple[str, int], Job]) -> None:
+    trained, crf = jobs["baseline", 0], jobs["crfs", 0]
+    assert trained.id != crf.id
+    assert code_fingerprint(trained.config) != code_fingerprint(crf.config)
 
 
 @pytest.mark.parametrize("place", ["data/weights", "weights"])

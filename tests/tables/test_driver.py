@@ -10,7 +10,7 @@ import pytest
 
 from reproduce.errors import UserError
 from reproduce.experiments import REPOSITORY
-from reproduce.runs.plan import per_device
+from reproduce.runs.job import per_device
 from reproduce.runs.record import write_record
 from reproduce.tables.check import check_tables, stale_tables
 from reproduce.tables.driver import Request, make_table
