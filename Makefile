@@ -16,7 +16,7 @@ READY := .venv/.ready
 OPTIONS = --scale $(SCALE) --seeds $(SEEDS) --runs $(RUNS) --launcher $(LAUNCHER) --wandb $(WANDB) \
 	$(if $(DATA),--data $(DATA)) -- $(ARGS)
 
-TABLES := table1 table2 table3 table4 table5 details heaviside curves ablations
+TABLES := table1 table2 table3 table4 table5 details heaviside curves ablations overhead
 DATA_SETS := data-voc data-context data-cityscapes data-camvid
 
 .PHONY: help setup $(TABLES) tables test lint format types check bench data-demo clean
@@ -49,6 +49,7 @@ table5: $(READY) ## Table 5: other losses, really run
 heaviside: $(READY) ## Fig. 5: Heaviside functions over training
 curves: $(READY) ## Fig. 4: losses and mIoU over training
 details: $(READY) ## Scores at contours and by size of object, which the paper claims
+overhead: $(READY) ## Section 4.3: what the loss adds to a training step
 ablations: $(READY) ## What the paper leaves open, one change at a time
 
 $(TABLES):
@@ -73,8 +74,10 @@ types: $(READY) ## Types: mypy, strict
 check: lint types ## Style, types, and that the tables are what their records give
 	@$(BIN)/reproduce check
 
-bench: $(READY) ## Time and memory of the loss against cross-entropy
+bench: $(READY) ## Time and memory of losses, training steps and the CRF, as ratios
 	@$(BIN)/reproduce bench loss --out bench
+	@$(BIN)/reproduce bench step --out bench
+	@$(BIN)/reproduce bench crf --out bench
 
 data-demo: $(READY) ## Generate the demo data (made by itself when needed)
 	@$(BIN)/reproduce data prepare shapes

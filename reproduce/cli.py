@@ -28,6 +28,9 @@ def _table(options: argparse.Namespace) -> int:
         jobs=options.jobs,
         wandb=options.wandb,
         flags=options.flags,
+        launcher=options.launcher,
+        slurm=_slurm_options(options.slurm, options.launcher),
+        retry=not options.no_retry,
     )
     if options.dry_run:
         from reproduce.tables.dry_run import dry_run
@@ -35,6 +38,14 @@ def _table(options: argparse.Namespace) -> int:
         print(dry_run(request))
         return 0
     return make_table(request)
+
+
+def _slurm_options(words: Sequence[str], launcher: str) -> dict[str, str | bool]:
+    """``--slurm.KEY=VALUE`` as options of sbatch; a word without a value is a switch."""
+    if words and launcher != "slurm":
+        raise UserError(f"{words[0]} needs --launcher slurm (or LAUNCHER=slurm)")
+    pairs = [word.removeprefix("--slurm.").partition("=") for word in words]
+    return {key.replace("-", "_"): value if equals else True for key, equals, value in pairs}
 
 
 def _config(options: argparse.Namespace) -> int:
@@ -90,9 +101,27 @@ def _data(options: argparse.Namespace) -> int:
 
 
 def _bench(options: argparse.Namespace) -> int:
-    from reproduce.bench import bench_loss
+    if options.shape and options.what != "loss":
+        raise UserError(f"bench {options.what} takes no --shape: that is for bench loss")
+    if options.rounds is not None and options.rounds < 1:
+        raise UserError(f"expected at least 1 round, got {options.rounds}: leave --rounds away")
+    given = {} if options.rounds is None else {"rounds": options.rounds}
+    if options.what == "crf":
+        from reproduce.bench.crf import bench_crf
 
-    print(bench_loss(options.shape, options.rounds, options.out))
+        print(bench_crf(**given, budget=options.budget, out=options.out))
+        return 0
+    from reproduce.bench.report import choose_device
+
+    place = {"device": choose_device(options.device), "out": options.out}
+    if options.what == "step":
+        from reproduce.bench.step import bench_step
+
+        print(bench_step(**given, **place))
+        return 0
+    from reproduce.bench.loss import bench_loss
+
+    print(bench_loss(options.shape, **given, budget=options.budget, **place))
     return 0
 
 
@@ -103,11 +132,50 @@ def _check(options: argparse.Namespace) -> int:
     return 0
 
 
+def _segment(options: argparse.Namespace) -> int:
+    from reproduce.segment.run import Request, segment_pictures
+
+    request = Request(
+        checkpoint=options.checkpoint,
+        pictures=options.pictures,
+        out=options.out,
+        crf=options.crf,
+        level_set=options.level_set,
+        tile=options.tile,
+    )
+    return segment_pictures(request)
+
+
+def _export(options: argparse.Namespace) -> int:
+    from reproduce.export import export_network
+
+    print(export_network(options.run_folder, options.out))
+    return 0
+
+
 def _shape(text: str) -> tuple[int, int, int, int]:
     numbers = tuple(int(word) for word in text.split(","))
     if len(numbers) != 4 or min(numbers) < 1:
         raise argparse.ArgumentTypeError(f"expected B,C,H,W, got {text!r}")
     return numbers
+
+
+def _add_bench(bench: argparse.ArgumentParser) -> None:
+    bench.add_argument("what", choices=("loss", "step", "crf"))
+    bench.add_argument(
+        "--shape",
+        type=_shape,
+        action="append",
+        default=[],
+        metavar="B,C,H,W",
+        help="logits, instead of the usual shapes and how time grows (loss; repeatable)",
+    )
+    bench.add_argument("--rounds", type=int, help="most rounds (default: loss 9, step 15, crf 5)")
+    bench.add_argument(
+        "--budget", type=float, default=20.0, help="seconds a contestant may take (loss, crf)"
+    )
+    bench.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
+    bench.add_argument("--out", type=Path, help="folder for bench_WHAT.md and .json")
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -139,7 +207,13 @@ def build_parser() -> argparse.ArgumentParser:
     table.add_argument("--dry-run", action="store_true", help="list what exists and would run")
     table.add_argument("--jobs", type=int, default=0, help="runs side by side (default: cores)")
     table.add_argument("--wandb", default="auto", help="auto, online, offline or off")
-    table.add_argument("--launcher", choices=("local",), default="local")
+    table.add_argument("--no-retry", action="store_true", help="leave failed runs as they are")
+    table.add_argument(
+        "--launcher",
+        choices=("local", "slurm"),
+        default="local",
+        help="slurm: submit what is missing; --slurm.KEY=VALUE gives options of sbatch",
+    )
     config = command("config", _config, "print the full YAML of one cell")
     config.add_argument("experiment", help="such as table1/fcn32s_resnet101/level_set")
     config.add_argument("--seed", type=int, default=0)
@@ -155,16 +229,28 @@ def build_parser() -> argparse.ArgumentParser:
     data.add_argument("name", help="such as shapes, voc or camvid: docs/data.md lists them")
     data.add_argument("--data", type=Path, help="its root (default: data; generated: data/NAME)")
     data.add_argument("--runs", type=Path, default=Path("runs"), help="where checks are remembered")
-    bench = command("bench", _bench, "time and memory of the loss against cross-entropy")
-    bench.add_argument("what", choices=("loss",))
-    bench.add_argument("--shape", type=_shape, default=(10, 21, 321, 321), metavar="B,C,H,W")
-    bench.add_argument("--rounds", type=int, default=9)
-    bench.add_argument("--out", type=Path, help="folder for bench_loss.md and .json")
+    _add_bench(command("bench", _bench, "ratios of time and memory, measured in one process"))
     check = command("check", _check, "that committed tables are what their records give")
     check.add_argument("--out", type=Path, default=REPOSITORY / "tables", help="folder of tables")
+    _add_own_pictures(command)
     for name in LIGHTNING_COMMANDS:
         commands.add_parser(name, help=f"LightningCLI's {name}", add_help=False)
     return parser
+
+
+def _add_own_pictures(command: Callable[..., argparse.ArgumentParser]) -> None:
+    """``segment`` and ``export``."""
+    segment = command("segment", _segment, "label your own pictures with a trained network")
+    segment.add_argument("pictures", type=Path, nargs="+", metavar="IMAGE_OR_FOLDER")
+    network = "a run's folder or id, its last.ckpt, or an exported file"
+    segment.add_argument("--checkpoint", type=Path, required=True, help=network)
+    segment.add_argument("--out", type=Path, required=True, help="folder of the results")
+    segment.add_argument("--crf", action="store_true", help="refine by the CRF")
+    segment.add_argument("--level-set", metavar="CLASS", help="draw its level set function too")
+    segment.add_argument("--tile", type=int, default=1024, help="side of the tiles (default: 1024)")
+    export = command("export", _export, "a trained network as one file, with a model card")
+    export.add_argument("run_folder", type=Path, metavar="RUN", help="its folder or id")
+    export.add_argument("--out", type=Path, required=True, metavar="FILE.safetensors")
 
 
 def _dispatch(arguments: list[str]) -> int:
@@ -176,7 +262,15 @@ def _dispatch(arguments: list[str]) -> int:
     if "--" in arguments:
         cut = arguments.index("--")
         arguments, flags = arguments[:cut], arguments[cut + 1 :]
+    # Make passes on ARGS after the dashes: what is not Lightning's is taken out there.
+    slurm = [word for word in (*arguments, *flags) if word.startswith("--slurm.")]
+    own = [word for word in flags if word == "--no-retry"]
+    arguments = [word for word in (*arguments, *own) if word not in slurm]
+    flags = [word for word in flags if word not in (*slurm, *own)]
     options = build_parser().parse_args(arguments)
+    if slurm and options.command != "table":
+        raise UserError(f"{options.command} takes no {slurm[0]}")
+    options.slurm = slurm
     if flags and options.command not in ("table", "config"):
         raise UserError(f"{options.command} takes no Lightning flags")
     options.flags = flags

@@ -7,9 +7,12 @@ network which the rest of the configuration trains, and
 * ``{crf: {iterations: 10, preset: NAME}}`` does so after the CRF; with ``search: {...}`` instead of
   ``preset`` its parameters are those that a run of their own found;
 * ``{search: {...}}`` is that run, with the network of seed 0;
-* ``{timing: {...}, crf: {...}}`` measures seconds per image beside the network with the other loss.
+* ``{timing: {...}, crf: {...}}`` measures seconds per image beside the network with the other loss;
+* ``{overhead: {rounds: 200, seconds: 600}}`` measures a training step with and without the level
+  set loss, of a network with random weights: it needs no trained one.
 """
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -18,7 +21,7 @@ from reproduce.errors import UserError
 from reproduce.experiments import EXPERIMENTS, Column, Row, TableSpec, read_yaml
 
 #: What a column's ``evaluate`` may hold.
-KEYS = {"iterations", "timing"}
+KEYS = {"iterations", "overhead", "timing"}
 
 
 def _crf(row: Row, data: str, scale: str, iterations: int, folder: Path) -> dict[str, Any]:
@@ -40,7 +43,8 @@ def evaluation_config(
     Args:
         table: The table, whose data set decides which parameters are published.
         row: Row.
-        column: Column; its ``evaluate`` may hold ``iterations`` of the CRF and ``timing``.
+        column: Column; its ``evaluate`` may hold ``iterations`` of the CRF and ``timing``, or
+            ``overhead`` alone.
         scale: Scale, whose file has the section ``crf``.
         folder: The folder of experiments.
 
@@ -55,6 +59,8 @@ def evaluation_config(
             f"{table.name}.yaml, column {column.key}: unknown key {unknown[0]!r} under evaluate, "
             f"expected {', '.join(sorted(KEYS))}"
         )
+    if "overhead" in column.evaluate:
+        return {"overhead": dict(column.evaluate["overhead"])}
     if "iterations" not in column.evaluate:
         return {"crf": None}
     crf = _crf(row, table.data, scale, column.evaluate["iterations"], folder)
@@ -68,9 +74,19 @@ def kind(config: Mapping[str, Any]) -> str:
     evaluation = config.get("evaluation")
     if evaluation is None:
         return "training"
-    return next((name for name in ("search", "timing") if name in evaluation), "evaluation")
+    names = {"search": "search", "timing": "timing", "overhead": "timing"}
+    return next((names[key] for key in names if key in evaluation), "evaluation")
 
 
 def training_config(config: Mapping[str, Any]) -> dict[str, Any]:
     """The part of a configuration that LightningCLI understands."""
     return {key: value for key, value in config.items() if key not in ("evaluation", "choose")}
+
+
+def cost_key(config: Mapping[str, Any]) -> str:
+    """Equal for configurations of which a training step costs the same."""
+    options = config["data"]["init_args"]
+    network = {k: v for k, v in config["model"]["init_args"].items() if k != "recipe"}
+    return json.dumps(
+        [config["model"]["class_path"], network, options["crop"], options["batch_size"]]
+    )

@@ -256,8 +256,11 @@ def test_bench(tmp_path: Path) -> None:
     words = ["--shape", "2,5,32,32", "--rounds", "2", "--out", str(tmp_path)]
     done = reproduce("bench", "loss", *words)
     assert "| CE + LS, fused |" in done.stdout
-    results = json.loads((tmp_path / "bench_loss.json").read_text())
-    assert results[0]["ratio"] == 1
-    assert all(entry["peak_bytes"] > 0 for entry in results)
+    (shape,) = json.loads((tmp_path / "bench_loss.json").read_text())["shapes"]
+    assert shape["shape"] == [2, 5, 32, 32]
+    assert shape["losses"][0]["ratio"] == 1
+    assert all(entry["peak_bytes"] > 0 for entry in shape["losses"] if entry["rounds"])
     wrong = reproduce("bench", "loss", "--shape", "2,5")
     assert wrong.returncode == 2
+    one_line(reproduce("bench", "crf", "--shape", "2,5,8,8"), "bench crf takes no --shape")
+    one_line(reproduce("bench", "step", "--rounds", "0"), "expected at least 1 round, got 0")

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
+from reproduce.losses.cuda import can_use, cuda_terms, works  # unscored
 from reproduce.losses.heaviside import HeavisideKind, dirac, heaviside
 from reproduce.losses.level_set import (
     check_labels,
@@ -286,7 +287,9 @@ class CrossEntropyLevelSetLoss(nn.Module):
     :math:`E_{LS}` the mean over the batch of :func:`~reproduce.losses.level_set_energy`. The
     gradient is made in the forward pass, image by image, so one call takes less time and memory
     than ``F.cross_entropy`` alone (``reproduce bench loss``). Second derivatives are not offered:
-    use ``F.cross_entropy`` and :class:`~reproduce.losses.LevelSetLoss` for those.
+    use ``F.cross_entropy`` and :class:`~reproduce.losses.LevelSetLoss` for those. On a GPU with
+    Triton two kernels read the logits once in either pass and nothing waits for the GPU: a wrong
+    label makes the loss NaN, and a later call raises the ``ValueError``.
 
     Args:
         lam: Weight of the energy, 4e-4 in the paper (section 4.6). With 0 the energy is still
@@ -342,6 +345,9 @@ class CrossEntropyLevelSetLoss(nn.Module):
         check_shapes(logits, target)
         weight = self.lam if lam is None else lam
         options = Options(weight, self.kind, self.eps, self.ignore_index, self.reference_area)
+        # On a GPU the same numbers come another way, which is not in the fingerprint of runs.
+        if can_use(logits, target, self.kind) and works(logits.device, logits.dtype):  # unscored
+            return Terms(*cuda_terms(logits, target, *options))  # unscored
         if torch.compiler.is_compiling():
             keep = torch.is_grad_enabled() and logits.requires_grad
             total, ce_mean, ls_mean, _ = _compiled_terms(logits, target, *options, keep)

@@ -1,4 +1,4 @@
-"""Runs that train nothing: scores after the CRF, the search of its parameters, timing."""
+"""Runs that train nothing: scores after the CRF, the search of its parameters, timing, overhead."""
 
 import copy
 import tempfile
@@ -6,14 +6,17 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, replace
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.loggers import Logger
 from numpy.typing import NDArray
 
+from reproduce.callbacks import LevelSetCallback
 from reproduce.errors import UserError
 from reproduce.evaluations import training_config
 from reproduce.experiments import merge
@@ -32,6 +35,10 @@ from reproduce.runs.summary import check_counts, summary_of
 
 if TYPE_CHECKING:
     from reproduce.data.datamodule import SegmentationDataModule
+
+#: Training batches that steps are timed on, and the weights of a network that none trained.
+BATCHES = 4
+RANDOM = {"initial": "random", "file": None}
 
 Scored = tuple[NDArray[np.int64], ImageCounts]
 
@@ -53,7 +60,9 @@ class _Place:
         self.device: torch.device = cli.trainer.strategy.root_device
         self.data: SegmentationDataModule = cli.datamodule
         self.data.setup("validate")
-        self.network = self.trained("checkpoint", cli.model)
+        self.callbacks: list[Callback] = cli.trainer.callbacks  # type: ignore[attr-defined]
+        model: SegmentationModule = cli.model
+        self.network = self.trained("checkpoint", model) if self.needs else model.to(self.device)
         self.loggers: list[Logger] = make_loggers(folder, job)
         self._told = 0.0
 
@@ -214,15 +223,34 @@ def _time(place: _Place) -> dict[str, Any]:
     }
 
 
-#: What is done by kind of run.
+def _overhead(place: _Place) -> dict[str, Any]:
+    """A training step of a network with random weights, with and without the level set loss."""
+    from reproduce.bench.overhead import measure_overhead
+
+    place.data.num_workers = 0  # nothing else may run meanwhile
+    batches = list(islice(place.data.train_dataloader(), BATCHES))
+    (loss,) = (c.loss for c in place.callbacks if isinstance(c, LevelSetCallback))
+    options = place.evaluation["overhead"]
+    found = measure_overhead(
+        place.network,
+        loss,
+        batches,
+        rounds=options["rounds"],
+        budget=options["seconds"],
+        tell=place.tell,
+    )
+    return {"overhead": found}
+
+
+#: What is done by kind of run; an overhead is a timing that trains.
 WORK: dict[str, Callable[[_Place], dict[str, Any]]] = {
     "evaluation": _score,
     "search": _search,
     "timing": _time,
+    "overhead": _overhead,
 }
 
 
-@torch.inference_mode()
 def evaluate(folder: Path, job: dict[str, Any], config: dict[str, Any]) -> dict[str, Any]:
     """Do what the section ``evaluation`` of a configuration asks for.
 
@@ -239,13 +267,15 @@ def evaluate(folder: Path, job: dict[str, Any], config: dict[str, Any]) -> dict[
         RuntimeError: If other pixels were counted than the data's manifest has.
     """
     start = time.perf_counter()
-    place = _Place(folder, job, config)
-    result = WORK[job["kind"]](place)
+    trains = "overhead" in config["evaluation"]
+    with torch.inference_mode(mode=not trains):
+        place = _Place(folder, job, config)
+        result = WORK["overhead" if trains else job["kind"]](place)
     return {
         "state": "completed",
         "code": place.code(),
         "needs": job["needs"],
-        "weights": place.records["checkpoint"]["weights"],
+        "weights": place.records["checkpoint"]["weights"] if place.needs else RANDOM,
         **result,
         "timing": {
             "wall_seconds": round(time.perf_counter() - start, 1),

@@ -21,9 +21,15 @@ import reproduce.callbacks  # noqa: F401 - named in configurations
 from reproduce.errors import UserError
 from reproduce.files import read_json
 from reproduce.runs.evaluate import evaluate
+from reproduce.runs.failure import disk_full, explain
+from reproduce.runs.lock import Lock, adopt, take
+from reproduce.runs.orphan import TOKEN, Watch, parent_gone
 from reproduce.runs.record import write_record
-from reproduce.runs.store import set_running
+from reproduce.runs.store import look_up
 from reproduce.runs.train import choose, train
+
+#: Exit status of a run that another process executes.
+BUSY = 75
 
 PACKAGES = ("torch", "torchvision", "lightning", "torchmetrics", "albumentations", "numpy")
 
@@ -41,10 +47,38 @@ def execute(folder: Path) -> dict[str, Any]:
     job = read_json(folder / "job.json")
     torch.set_num_threads(job["threads"])
     config = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))
+    check_tasks(config)
+    for name in job["needs"].values():
+        if (state := look_up(folder.parent / name).state) != "completed":
+            raise UserError(f"it needs run {name}, which is {state}")
     if job["kind"] != "training":
         return evaluate(folder, job, config)
     config, chosen = choose(folder, job, config)
     return {**train(folder, job, config), **chosen}
+
+
+def rank() -> int:
+    """Which of a run's processes this is: Lightning's own, or the tasks of a Slurm job."""
+    return int(os.environ.get("LOCAL_RANK") or os.environ.get("SLURM_PROCID") or 0)
+
+
+def check_tasks(config: dict[str, Any]) -> None:
+    """Refuse a Slurm job with another number of tasks than the run has devices.
+
+    Lightning would train on a part of the data with one process, and not say so.
+
+    Raises:
+        UserError: If they differ.
+    """
+    tasks = os.environ.get("SLURM_NTASKS")
+    if tasks is None or os.environ.get("SLURM_JOB_NAME") in ("bash", "interactive"):
+        return
+    devices, nodes = (config["trainer"].get(key, 1) for key in ("devices", "num_nodes"))
+    if isinstance(devices, int) and "evaluation" not in config and devices * nodes != int(tasks):
+        raise UserError(
+            f"expected {devices * nodes} Slurm tasks for devices={devices} and num_nodes={nodes}, "
+            f"found {tasks}: set --ntasks-per-node={devices} (--slurm.ntasks_per_node={devices})"
+        )
 
 
 def base_record(job: dict[str, Any]) -> dict[str, Any]:
@@ -69,28 +103,51 @@ def _output_to(path: Path) -> Iterator[None]:
         os.dup2(file.fileno(), 1)
         os.dup2(file.fileno(), 2)
     yield
-    sys.stdout.flush()
-    sys.stderr.flush()
+    with contextlib.suppress(OSError):  # the disk may be full
+        sys.stdout.flush()
+        sys.stderr.flush()
+
+
+def _lock(folder: Path) -> Lock | None:
+    """The run's lock: what the driver took for this process, else a new one."""
+    token = os.environ.pop(TOKEN, None)
+    return take(folder) if token is None else adopt(folder, token)
+
+
+def _failure(folder: Path, error: Exception) -> dict[str, Any]:
+    """The record's part about a failure; makes room for the record on a full disk."""
+    with contextlib.suppress(OSError):
+        traceback.print_exc()
+    if disk_full(error):
+        for path in folder.glob("*.part"):
+            path.unlink()
+    return {"state": "failed", "error": explain(error)}
 
 
 def main(folder: Path) -> int:
     """Execute a run in this process and leave its record, also of a failure.
 
     Returns:
-        0 if it completed, 1 if it failed.
+        0 if it completed, 1 if it failed, 75 if another process executes it.
     """
-    with _output_to(folder / "log.txt"):
+    first = rank() == 0
+    started = TOKEN in os.environ or not first
+    lock = _lock(folder) if first else None
+    if first and lock is None:
+        print(f"{folder.name} is executed by another process", file=sys.stderr)
+        return BUSY
+    with Watch(lock, parent_gone() if started else None), _output_to(folder / "log.txt"):
         warnings.filterwarnings("ignore", module="lightning")
+        if look_up(folder).state == "completed":
+            return 0
         job = read_json(folder / "job.json")
-        set_running(folder)
+        if first:
+            (folder / "record.json").unlink(missing_ok=True)  # of an earlier failure
         try:
             result = execute(folder)
         except Exception as error:  # noqa: BLE001 - whatever stops a run is its record
-            traceback.print_exc()
-            reason = " ".join(str(error).split()) or type(error).__name__
-            named = reason if isinstance(error, UserError) else f"{type(error).__name__}: {reason}"
-            result = {"state": "failed", "error": named}
-        if int(os.environ.get("LOCAL_RANK", "0")) == 0:
+            result = _failure(folder, error)
+        if first:
             write_record(folder / "record.json", {**base_record(job), **result})
             print(json.dumps({"state": result["state"]}))
     return 0 if result["state"] == "completed" else 1

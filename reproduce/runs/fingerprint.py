@@ -29,12 +29,19 @@ EVALUATION = (
     "reproduce.postprocess.timing",
 )
 
+#: What the measurement of a training step depends on beside those; it evaluates nothing.
+OVERHEAD = ("reproduce.bench.overhead",)
+
 #: Modules without influence on a score, and those whose influence is in the data's digest.
 NEUTRAL_MODULES = ("reproduce.errors", "reproduce.files", "reproduce.data")
 
 
+#: Comment on lines that do not count: they lead to the same numbers another way.
+UNSCORED = "# unscored"
+
+
 def strip_prose(source: str) -> str:
-    """Python source without comments, docstrings and blank lines."""
+    """Python source without comments, docstrings, blank lines, and lines marked as unscored."""
     drop: set[int] = set()
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
@@ -49,6 +56,8 @@ def strip_prose(source: str) -> str:
     for token in tokenize.generate_tokens(io.StringIO(source).readline):
         if token.type == tokenize.COMMENT:
             row, column = token.start
+            if token.string.startswith(UNSCORED):
+                drop.add(row)
             lines[row - 1] = lines[row - 1][:column]
     kept = (line.rstrip() for number, line in enumerate(lines, 1) if number not in drop)
     return "\n".join(line for line in kept if line)
@@ -61,8 +70,12 @@ def _file(module: str) -> Path:
 
 def _imports(module: str) -> Iterator[tuple[str, str]]:
     """Module and name of every ``from reproduce... import name`` in a module."""
-    for node in ast.walk(ast.parse(_file(module).read_text(encoding="utf-8"))):
+    source = _file(module).read_text(encoding="utf-8")
+    lines = source.splitlines()
+    for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("reproduce"):
+            if UNSCORED in lines[node.lineno - 1]:
+                continue
             for alias in node.names:
                 yield str(node.module), alias.name
 
@@ -132,5 +145,5 @@ def code_fingerprint(config: Mapping[str, Any]) -> str:
         if path.startswith("reproduce.")
     }
     if "evaluation" in config:
-        named |= set(EVALUATION)
+        named |= set(OVERHEAD if "overhead" in config["evaluation"] else EVALUATION)
     return _hash_modules(imported_modules(frozenset(named | set(COMMON))))

@@ -57,12 +57,14 @@ class Job:
 
     @property
     def steps(self) -> int:
-        """Length: steps of a training, else roughly the images that are worked on."""
+        """Length: steps of a training, else roughly the images or steps worked on."""
         if self.kind == "training":
             return int(self.config["trainer"]["max_steps"])
         evaluation = self.config["evaluation"]
         if self.kind == "search":
             return int(evaluation["search"]["images"]) * TRIALS
+        if "overhead" in evaluation:
+            return int(evaluation["overhead"]["rounds"])
         if self.kind == "timing":
             return int(evaluation["timing"]["images"]) * TIMED
         images: int = self.data["splits"][self.val_split]["images"]

@@ -1,112 +1,46 @@
 """The local launcher: runs missing jobs side by side and shows how far they are.
 
-Single-device runs are processes forked from a server that has torch and lightning loaded already;
-a run that crashes takes no other with it. Runs on several devices are plain subprocesses, because
-Lightning starts more processes from them.
+Each run is a process of its own, so that one which crashes takes no other with it. A run that
+another driver executes is waited for; if that driver's process dies, it is taken over here.
 """
 
 import contextlib
-import logging
-import multiprocessing
-import os
-import signal
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from multiprocessing.connection import Connection
-from pathlib import Path
-from typing import Any
+from multiprocessing.context import ForkServerContext
 
 from tqdm import tqdm
 
-from reproduce.errors import UserError
-from reproduce.evaluations import training_config
+from reproduce.runs.devices import choose_devices
+from reproduce.runs.failure import explain
 from reproduce.runs.job import Job, write_job
+from reproduce.runs.lock import adopt, owner, take
+from reproduce.runs.orphan import ABANDONED, BEAT
+from reproduce.runs.process import THREADS, Running, check_configs, how_it_ended, server, start
 from reproduce.runs.record import summary, write_record
 
-#: Threads of each run on a CPU: as many runs as cores, each on one, is fastest for small networks
-#: and makes results independent of the number of cores.
-THREADS = 1
+#: Exit statuses of a process that left its run to another.
+ELSEWHERE = (75, ABANDONED)
+
+#: Seconds between two looks at the runs of other drivers.
+PAUSE = 1.0
 
 
-def _enter(folder: Path) -> None:
-    """Body of a forked run."""
-    from reproduce.runs.execute import main
-
-    sys.exit(main(folder))
-
-
-def _check(configs: list[dict[str, Any]], answer: Connection) -> None:
-    """Body of a forked process that parses configurations; answers with the first mistake."""
-    from reproduce.lightning_cli import check_config  # loaded in the fork server
-
-    for name in ("lightning.pytorch", "lightning.fabric"):
-        logging.getLogger(name).setLevel(logging.ERROR)
-    try:
-        for config in configs:
-            check_config(config)
-    except UserError as error:
-        answer.send(str(error))
-    else:
-        answer.send("")
-
-
-@dataclass
-class _Running:
-    job: Job
-    started: float
-    poll: Callable[[], int | None]
-    kill: Callable[[], None]
-    step: int = 0
-
-    def read_step(self) -> int:
-        """Step the run has come to."""
-        with contextlib.suppress(OSError, ValueError):
-            self.step = int((self.job.folder / "progress").read_text())
-        return min(self.step, self.job.steps)
-
-
-def _devices(job: Job) -> int:
-    devices = job.config["trainer"].get("devices", 1)
-    return devices if isinstance(devices, int) and job.kind == "training" else 1
-
-
-def _start(
-    job: Job, wandb: str, at_once: int, context: multiprocessing.context.ForkServerContext
-) -> _Running:
-    cores = os.cpu_count() or 1
-    alone = job.kind == "timing" or _devices(job) > 1
-    threads = max(cores // _devices(job), 1) if alone else THREADS
-    # Two workers at least: the last evaluations of a table have the machine to themselves.
-    workers = min(max(cores // (1 if alone else at_once), 2), cores)
-    write_job(job, threads=threads, wandb=wandb, workers=workers)
-    (job.folder / "progress").unlink(missing_ok=True)
-    if _devices(job) == 1:
-        process = context.Process(target=_enter, args=(job.folder,))
-        process.start()
-        return _Running(job, time.monotonic(), lambda: process.exitcode, process.kill)
-    popen = subprocess.Popen(
-        [sys.executable, "-m", "reproduce.runs.execute", str(job.folder)], start_new_session=True
-    )
-    return _Running(job, time.monotonic(), popen.poll, lambda: os.killpg(popen.pid, signal.SIGKILL))
-
-
-def _note_failure(job: Job, error: str, wandb: str) -> None:
-    """Leave a record for a run that has none and cannot write it."""
+def note_failure(job: Job, error: str, wandb: str) -> None:
+    """Leave a record for a run that has none and cannot write it; on a full disk there is none."""
     from reproduce.runs.execute import base_record
 
-    described = write_job(job, threads=THREADS, wandb=wandb)
-    write_record(
-        job.folder / "record.json", {**base_record(described), "state": "failed", "error": error}
-    )
+    with contextlib.suppress(OSError):
+        described = write_job(job, threads=THREADS, wandb=wandb)
+        record = {**base_record(described), "state": "failed", "error": error}
+        write_record(job.folder / "record.json", record)
 
 
-def _how_it_ended(code: int) -> str:
-    how = f"killed by {signal.Signals(-code).name}" if code < 0 else f"exit status {code}"
-    hint = ", perhaps for want of memory" if code == -signal.SIGKILL else ""
-    return f"the process was ended from outside: {how}{hint}"
+def _title(job: Job) -> str:
+    what = "" if job.kind == "training" else f" {job.kind}"
+    return f"{job.experiment} seed {job.seed}{what}"
 
 
 @dataclass
@@ -116,11 +50,15 @@ class Launcher:
     Attributes:
         jobs_at_once: Runs side by side.
         wandb: ``online``, ``offline`` or ``off``.
+        devices: GPUs; each takes one run that wants any.
+        share: Runs on one GPU.
         say: Prints a line.
     """
 
     jobs_at_once: int
     wandb: str
+    devices: Sequence[str] = ()
+    share: int = 1
     say: Callable[[str], None] = field(default=tqdm.write)
 
     def run(self, jobs: Sequence[Job]) -> int:
@@ -135,104 +73,194 @@ class Launcher:
         Raises:
             UserError: Before anything runs, if a configuration does not fit its classes.
         """
-        os.environ["OMP_NUM_THREADS"] = str(THREADS)
-        context = multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload(["reproduce.runs.execute"])
-        self._check_configs(jobs, context)
-        waiting, running = list(jobs), list[_Running]()
-        done_steps, failed, begun = 0, 0, time.monotonic()
-        total = sum(job.steps for job in jobs)
-        bar = tqdm(total=total, unit="step", disable=not sys.stderr.isatty(), dynamic_ncols=True)
+        context = server()
+        check_configs(jobs, context)
+        session = _Session(self, context, list(jobs))
         try:
-            while waiting or running:
-                while job := self._next(waiting, running):
-                    waiting.remove(job)
-                    running.append(_start(job, self.wandb, self.jobs_at_once, context))
+            while session.waiting or session.running or session.elsewhere:
+                session.turn()
                 time.sleep(0.2)
-                finished = [item for item in running if item.poll() is not None]
-                for item in finished:
-                    running.remove(item)
-                    failed += self._finish(item)
-                    done_steps += item.job.steps
-                    self._report(item, done_steps / total, time.monotonic() - begun)
-                if finished or not running:
-                    hopeless = self._hopeless(waiting, running)
-                    failed += len(hopeless)
-                    done_steps += sum(job.steps for job in hopeless)
-                now = done_steps + sum(item.read_step() for item in running)
-                bar.set_description(f"{len(jobs) - len(waiting) - len(running)}/{len(jobs)} runs")
-                bar.update(now - bar.n)
         finally:
-            for item in running:
-                item.kill()
-            bar.close()
-        return failed
+            session.stop()
+        return session.failed
 
-    def _next(self, waiting: Sequence[Job], running: Sequence[_Running]) -> Job | None:
-        """The first job that may start now: what it needs is there; a timing run goes alone."""
-        if any(item.job.kind == "timing" for item in running):
-            return None
-        if len(running) >= self.jobs_at_once:
-            return None
-        ready = [
-            job
-            for job in waiting
-            if all(need.look_up().state == "completed" for need in job.needs.values())
-        ]
-        together = [job for job in ready if job.kind != "timing"]
-        return next(iter(together), None) or (None if running else next(iter(ready), None))
 
-    def _hopeless(self, waiting: list[Job], running: Sequence[_Running]) -> list[Job]:
+class _Session:
+    """The runs of one call.
+
+    Attributes:
+        waiting: Not begun.
+        running: Begun by this driver.
+        elsewhere: Executed by other drivers.
+        failed: How many failed.
+    """
+
+    def __init__(self, launcher: Launcher, context: ForkServerContext, jobs: list[Job]) -> None:
+        self.launcher = launcher
+        self.context = context
+        self.waiting = jobs
+        self.running: list[Running] = []
+        self.elsewhere: list[Job] = []
+        self.failed = 0
+        self._told: dict[str, str] = {}
+        self._count, self._total = len(jobs), sum(job.steps for job in jobs)
+        self._settled = self._steps = 0
+        self._begun = self._beaten = self._looked = time.monotonic()
+        self._bar = tqdm(
+            total=self._total, unit="step", disable=not sys.stderr.isatty(), dynamic_ncols=True
+        )
+
+    def turn(self) -> None:
+        """Start what may start, collect what ended, look at other drivers' runs."""
+        while (found := self._next()) is not None:
+            self.waiting.remove(found[0])
+            self._start(*found)
+        before = self._settled
+        for item in [item for item in self.running if item.poll() is not None]:
+            self.running.remove(item)
+            self._collect(item)
+        now = time.monotonic()
+        if now - self._looked >= PAUSE:
+            self._looked = now
+            self._look_elsewhere()
+        if now - self._beaten >= BEAT:  # until the processes, which load first, do it themselves
+            self._beaten = now
+            for item in self.running:
+                with contextlib.suppress(OSError):
+                    item.lock.beat()
+        if self._settled > before or not self.running:
+            self._give_up_hopeless()
+        self._bar.set_description(f"{self._settled}/{self._count} runs")
+        self._bar.update(self._steps + sum(i.read_step() for i in self.running) - self._bar.n)
+
+    def stop(self) -> None:
+        """End what still runs; it goes on at the next call."""
+        for item in self.running:
+            item.kill()
+        deadline = time.monotonic() + 5
+        while any(i.poll() is None for i in self.running) and time.monotonic() < deadline:
+            time.sleep(0.02)
+        for item in self.running:
+            with contextlib.suppress(OSError):
+                item.lock.release()
+        self._bar.close()
+
+    def _next(self) -> tuple[Job, list[str]] | None:
+        """A job that may start now, with its GPUs; a timing run goes alone."""
+        timing = any(item.job.kind == "timing" for item in self.running)
+        if timing or len(self.running) >= self.launcher.jobs_at_once:
+            return None
+        taken = [name for item in self.running for name in item.devices]
+        for alone in (False, True):
+            if alone and self.running:
+                break
+            for job in self.waiting:
+                if (job.kind == "timing") is not alone or not self._ready(job):
+                    continue
+                devices = choose_devices(job, self.launcher.devices, taken, self.launcher.share)
+                if devices is not None:
+                    return job, devices
+        return None
+
+    @staticmethod
+    def _ready(job: Job) -> bool:
+        return all(need.look_up().state == "completed" for need in job.needs.values())
+
+    def _start(self, job: Job, devices: list[str]) -> None:
+        lock = None
+        try:
+            if (lock := take(job.folder)) is None:
+                self._wait_for(job)
+                return
+            if job.look_up().state == "completed":
+                lock.release()
+                self._settle(job, "done by another driver meanwhile")
+                return
+            item = start(
+                job,
+                lock,
+                wandb=self.launcher.wandb,
+                at_once=self.launcher.jobs_at_once,
+                devices=devices,
+                context=self.context,
+            )
+        except OSError as error:
+            if lock is not None:
+                lock.release()
+            self._fail(job, explain(error))
+        else:
+            self.running.append(item)
+
+    def _wait_for(self, job: Job) -> None:
+        self.elsewhere.append(job)
+        held = owner(job.folder)
+        where = f"host {held.host}" if held is not None else "another process"
+        if self._told.get(job.id) != where:
+            self._told[job.id] = where
+            self.launcher.say(f"waiting for run {job.id} ({_title(job)}) on {where}")
+
+    def _look_elsewhere(self) -> None:
+        for job in list(self.elsewhere):
+            run = job.look_up()
+            if run.state == "running":
+                continue
+            self.elsewhere.remove(job)
+            if run.state == "completed" and run.record is not None:
+                self._settle(job, f"{summary(run.record)} (by another driver)")
+            elif run.state in ("failed", "unreadable"):
+                self._fail(job, run.problem)
+            else:  # its process is gone
+                self.waiting.insert(0, job)
+
+    def _collect(self, item: Running) -> None:
+        """Take note of a run that ended; makes sure that it has a record."""
+        code = item.poll() or 0
+        job = item.job
+        if code in ELSEWHERE:
+            self._wait_for(job)
+            return
+        with contextlib.suppress(OSError):
+            if not (job.folder / "record.json").exists():
+                # It was killed, and its lock is there for anyone: this driver's again, or lost.
+                if adopt(job.folder, item.lock.token) is None and owner(job.folder) is not None:
+                    self._wait_for(job)
+                    return
+                note_failure(job, how_it_ended(code), self.launcher.wandb)
+            item.lock.release()
+        run = job.look_up()
+        took = f"({time.monotonic() - item.started:.0f} s)"
+        if run.record is not None and run.state == "completed":
+            self._settle(job, f"{summary(run.record)} {took}")
+        else:
+            self._fail(job, run.problem or f"{how_it_ended(code)}, and no record could be written")
+
+    def _fail(self, job: Job, why: str) -> None:
+        self.failed += 1
+        self._settle(job, f"FAILED, {why} (log: {job.folder / 'log.txt'})")
+
+    def _settle(self, job: Job, text: str) -> None:
+        self._settled += 1
+        self._steps += job.steps
+        part = self._steps / self._total
+        left = (time.monotonic() - self._begun) * (1 / part - 1)
+        self.launcher.say(f"[{part:4.0%}, about {left / 60:.1f} min left] {_title(job)}: {text}")
+
+    def _give_up_hopeless(self) -> None:
         """Take out and record the jobs whose needs are neither completed nor still to come."""
-        coming = {job.id for job in waiting} | {item.job.id for item in running}
-        found = []
-        for job in list(waiting):
+        coming = {job.id for job in (*self.waiting, *self.elsewhere)}
+        coming |= {item.job.id for item in self.running}
+        for job in list(self.waiting):
             lost = [
                 need
                 for need in job.needs.values()
                 if need.id not in coming and need.look_up().state != "completed"
             ]
             if lost:
+                self.waiting.remove(job)
+                coming.discard(job.id)
                 state = lost[0].look_up().state
                 error = f"it needs run {lost[0].id} ({lost[0].experiment}), which is {state}"
-                _note_failure(job, error, self.wandb)
-                self.say(f"{job.experiment} seed {job.seed}: FAILED, {error}")
-                waiting.remove(job)
-                found.append(job)
-        return found
-
-    def _check_configs(
-        self, jobs: Sequence[Job], context: multiprocessing.context.ForkServerContext
-    ) -> None:
-        """Parse one configuration per experiment."""
-        configs = {job.experiment: training_config(job.config) for job in jobs}
-        here, there = context.Pipe(duplex=False)
-        process = context.Process(target=_check, args=(list(configs.values()), there))
-        process.start()
-        there.close()
-        try:
-            mistake = here.recv()
-        except EOFError:
-            mistake = ""  # it crashed: the runs will say why
-        process.join()
-        if mistake:
-            raise UserError(mistake)
-
-    def _finish(self, item: _Running) -> bool:
-        """Whether the run failed; makes sure that it has a record."""
-        code = item.poll() or 0
-        if not (item.job.folder / "record.json").exists():
-            _note_failure(item.job, _how_it_ended(code), self.wandb)
-        return item.job.look_up().state != "completed"
-
-    def _report(self, item: _Running, fraction: float, seconds: float) -> None:
-        run = item.job.look_up()
-        left = seconds / fraction - seconds
-        what = "" if item.job.kind == "training" else f" {item.job.kind}"
-        name = f"{item.job.experiment} seed {item.job.seed}{what}"
-        took = f"{time.monotonic() - item.started:.0f} s"
-        if run.record is not None and run.state == "completed":
-            text = f"{name}: {summary(run.record)} ({took})"
-        else:
-            text = f"{name}: FAILED, {run.problem} (log: {item.job.folder / 'log.txt'})"
-        self.say(f"[{fraction:4.0%}, about {left / 60:.1f} min left] {text}")
+                if (lock := take(job.folder)) is not None:
+                    note_failure(job, error, self.launcher.wandb)
+                    lock.release()
+                self._fail(job, error)

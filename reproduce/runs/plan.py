@@ -1,7 +1,7 @@
 """From cells of a table to jobs: which runs they are, and which runs those need."""
 
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -106,7 +106,11 @@ def cell_config(
     if row.choose and column.loss == "row":
         config["choose"] = dict(row.choose)
     evaluation = evaluation_config(table, row, column, scale, folder)
-    return config if evaluation is None else {**config, "evaluation": evaluation}
+    if evaluation is None:
+        return config
+    if "overhead" in evaluation:  # time does not hang on the weights: no file is wanted
+        config = merge(config, {"model": {"init_args": {"weights": None}}})
+    return {**config, "evaluation": evaluation}
 
 
 @dataclass
@@ -176,6 +180,8 @@ class _Planner:
         evaluation = config.get("evaluation")
         if evaluation is None:
             return self.job(row, column, config, self.candidates(row, column, config))
+        if "overhead" in evaluation:
+            return self.job(row, column, config)
         trained = self.cell(row, replace(column, evaluate=None), seed)
         needs = {"checkpoint": trained}
         if "timing" in evaluation:
@@ -240,15 +246,15 @@ def with_needs(jobs: Iterable[Job]) -> list[Job]:
     return distinct(each for job in jobs for each in walk(job))
 
 
-#: States of a run that a driver executes.
-TO_DO = ("absent", "interrupted", "failed")
+#: States of a run that a driver executes, or waits for.
+TO_DO = ("absent", "interrupted", "failed", "running", "queued")
 
 
-def to_do(jobs: Iterable[Job]) -> list[Job]:
+def to_do(jobs: Iterable[Job], states: Container[str] = TO_DO) -> list[Job]:
     """The runs that are missing, with those that they need and are missing too, needs first."""
 
     def walk(job: Job) -> Iterator[Job]:
-        if job.look_up().state in TO_DO:
+        if job.look_up().state in states:
             for need in job.needs.values():
                 yield from walk(need)
             yield job

@@ -1,6 +1,7 @@
 """``record.json``: everything a table needs to know of one run."""
 
 import json
+import statistics
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,13 @@ COMPLETED = {
 }
 
 
+def _completed(config: dict[str, Any]) -> set[str]:
+    """What a completed record of a configuration holds: timing runs have one of two results."""
+    needed = COMPLETED[kind(config)]
+    overhead = "overhead" in config.get("evaluation", {})
+    return needed - {"inference"} | {"overhead"} if overhead else needed
+
+
 def read_record(path: Path) -> dict[str, Any]:
     """A checked record.
 
@@ -47,7 +55,7 @@ def read_record(path: Path) -> dict[str, Any]:
         raise UserError(
             f"{path} has schema {version}, this version reads up to {SCHEMA}: update the project"
         )
-    completed = COMPLETED[kind(record.get("config", {}))]
+    completed = _completed(record.get("config", {}))
     needed = REQUIRED | (completed if record.get("state") == "completed" else {"error"})
     missing = sorted(needed - record.keys())
     if missing:
@@ -76,6 +84,10 @@ def dump_record(record: dict[str, Any]) -> str:
 
 def summary(record: dict[str, Any]) -> str:
     """What came out of a completed run, in a few words."""
+    if "overhead" in record:
+        both = record["overhead"]["step"]
+        medians = {name: statistics.median(value["seconds"]) for name, value in both.items()}
+        return ", ".join(f"{name} {value:.3f} s" for name, value in medians.items()) + " a step"
     if kind(record["config"]) == "timing":
         medians = record["inference"]["methods"]
         return ", ".join(f"{name} {value['median']:.3f} s" for name, value in medians.items())

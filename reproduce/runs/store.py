@@ -1,17 +1,16 @@
 """The folder of runs: which there are and in which state."""
 
-import json
 import os
-import socket
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from reproduce.errors import UserError
-from reproduce.files import read_json, write_atomically
+from reproduce.runs.lock import owner
+from reproduce.runs.queue import queued_job
 from reproduce.runs.record import read_record
 
-State = Literal["completed", "running", "interrupted", "failed", "unreadable", "absent"]
+State = Literal["completed", "running", "queued", "interrupted", "failed", "unreadable", "absent"]
 
 
 @dataclass(frozen=True)
@@ -22,7 +21,7 @@ class Run:
         folder: The folder, named after the run's id.
         state: ``unreadable`` if its record cannot be used, ``absent`` if it was never started.
         record: The record of a completed or failed run.
-        problem: Why it failed or cannot be read, one line.
+        problem: Why it failed or cannot be read, or where it runs, one line.
     """
 
     folder: Path
@@ -31,36 +30,26 @@ class Run:
     problem: str = ""
 
 
-def _alive(status: dict[str, Any]) -> bool:
-    """Whether the process that wrote a status still runs; on another host that is believed."""
-    if status.get("host") != socket.gethostname():
-        return True
-    try:
-        os.kill(int(status["pid"]), 0)
-    except (ProcessLookupError, KeyError, ValueError):
-        return False
-    except PermissionError:
-        return True
-    return True
-
-
 def look_up(folder: Path) -> Run:
     """State of one run's folder."""
     path = folder / "record.json"
+    record, problem = None, ""
     if path.exists():
         try:
             record = read_record(path)
         except UserError as error:
             return Run(folder, "unreadable", None, str(error))
-        state: State = "completed" if record["state"] == "completed" else "failed"
-        return Run(folder, state, record, str(record.get("error", "")))
-    if not (folder / "status.json").exists():
-        return Run(folder, "absent")
-    try:
-        running = _alive(read_json(folder / "status.json"))
-    except UserError:
-        running = False
-    return Run(folder, "running" if running else "interrupted")
+        if record["state"] == "completed":
+            return Run(folder, "completed", record)
+        problem = str(record["error"])
+    # A failed run may be under way again.
+    if (held := owner(folder)) is not None:
+        return Run(folder, "running", None, f"on {held.host}, process {held.pid}")
+    if (job := queued_job(folder)) is not None:
+        return Run(folder, "queued", None, f"Slurm job {job}")
+    if record is not None:
+        return Run(folder, "failed", record, problem)
+    return Run(folder, "interrupted" if (folder / "log.txt").exists() else "absent")
 
 
 def all_runs(runs: Path) -> list[Run]:
@@ -68,12 +57,6 @@ def all_runs(runs: Path) -> list[Run]:
     if not runs.is_dir():
         return []
     return [look_up(p) for p in sorted(runs.iterdir()) if p.is_dir() and not p.name.startswith(".")]
-
-
-def set_running(folder: Path) -> None:
-    """Note that this process executes the run."""
-    status = {"pid": os.getpid(), "host": socket.gethostname()}
-    write_atomically(folder / "status.json", json.dumps(status))
 
 
 def check_writable(folder: Path) -> None:

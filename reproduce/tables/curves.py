@@ -10,7 +10,8 @@ from statistics import fmean, median
 from typing import Any, Literal
 
 from reproduce.experiments import Column, Row, TableSpec
-from reproduce.tables.render import CellRun, _Cells, _grid, render
+from reproduce.tables.markdown import CellRun, grid, runs_section
+from reproduce.tables.render import BEST, Cells, render
 from reproduce.tables.statistics import Estimate, estimate, paired_gain
 
 #: Quantities over training, with the name they are logged under and the decimals of a table.
@@ -27,8 +28,6 @@ VALIDATIONS, CORRELATION = 5, -0.5
 
 #: Points of mIoU within which two Heaviside functions count as comparable.
 MARGIN = 1.0
-
-RUNS = "\n## Runs\n"
 
 
 def points_of(record: Mapping[str, Any] | None, quantity: str) -> Points:
@@ -131,11 +130,11 @@ def _column(spec: TableSpec, key: str) -> Column:
     return next(column for column in spec.columns if column.key == key)
 
 
-def _stale(cells: _Cells, columns: Sequence[str], *rows: Row) -> str:
+def _stale(cells: Cells, columns: Sequence[str], *rows: Row) -> str:
     return " (stale)" if any(cells.stale(row, columns) for row in rows) else ""
 
 
-def _differences(spec: TableSpec, cells: _Cells, row: Row, quantity: str) -> dict[int, float]:
+def _differences(spec: TableSpec, cells: Cells, row: Row, quantity: str) -> dict[int, float]:
     """Difference between the two columns of a gain, by seed."""
     ours, base = (end_values(cells.runs(row, key), row.key, key, quantity) for key in spec.gain)
     return {seed: ours[seed] - base[seed] for seed in sorted(ours.keys() & base.keys())}
@@ -146,7 +145,7 @@ def _missing(runs: Iterable[CellRun]) -> str:
     return "no curve" if any(run.record is not None for run in runs) else "not run"
 
 
-def _end_cell(cells: _Cells, row: Row, column: Column, quantity: str) -> str:
+def _end_cell(cells: Cells, row: Row, column: Column, quantity: str) -> str:
     if quantity == "miou":
         return cells.ours(row, column)
     runs = cells.runs(row, column.key)
@@ -158,7 +157,7 @@ def _end_cell(cells: _Cells, row: Row, column: Column, quantity: str) -> str:
     return f"{text} ({', '.join(marks)})" if marks else text
 
 
-def _ends(spec: TableSpec, cells: _Cells) -> Iterator[list[str]]:
+def _ends(spec: TableSpec, cells: Cells) -> Iterator[list[str]]:
     """Lines of the table of final values."""
     ours, base = (_column(spec, key) for key in spec.gain)
     for row in spec.rows:
@@ -174,7 +173,7 @@ def _ranks(rhos: Sequence[float], baseline: Sequence[float]) -> str:
     return f" (ρ {ours}{f'; baseline {base}' if base else ''})" if ours else ""
 
 
-def _statements(spec: TableSpec, cells: _Cells) -> Iterator[list[str]]:
+def _statements(spec: TableSpec, cells: Cells) -> Iterator[list[str]]:
     """Lines of the table of the paper's statements on figure 4."""
     for row in spec.rows:
         runs = cells.runs(row, spec.gain[0])
@@ -242,7 +241,7 @@ def render_curves(spec: TableSpec, scale: str, about: str, runs: Sequence[CellRu
         about: What the scale is and how it departs from the paper.
         runs: One per cell and seed.
     """
-    cells = _Cells(runs)
+    cells = Cells(runs)
     ours, base = (_column(spec, key).label for key in spec.gain)
     page = CURVES.format(
         title=spec.title,
@@ -252,16 +251,16 @@ def render_curves(spec: TableSpec, scale: str, about: str, runs: Sequence[CellRu
         ours=ours,
         base=base,
         ends="\n".join(
-            _grid(["Network", "Value", base, ours, "Difference"], _ends(spec, cells), "--xxx")
+            grid(["Network", "Value", base, ours, "Difference"], _ends(spec, cells), "--xxx")
         ),
         validations=VALIDATIONS,
         correlation=CORRELATION,
         statements="\n".join(
-            _grid(["Network", "The paper", "Here"], _statements(spec, cells), "---")
+            grid(["Network", "The paper", "Here"], _statements(spec, cells), "---")
         ),
         name=spec.name,
     )
-    return page + RUNS + render(spec, scale, about, runs).partition(RUNS)[2]
+    return f"{page}\n{runs_section(runs, BEST)}\n"
 
 
 def over_training(runs: Iterable[CellRun], row: str, column: str) -> dict[float, list[float]]:
@@ -286,7 +285,7 @@ CLAIMS: Sequence[tuple[str, str, str, Claim]] = (
 )
 
 
-def _claims(spec: TableSpec, cells: _Cells) -> Iterator[list[str]]:
+def _claims(spec: TableSpec, cells: Cells) -> Iterator[list[str]]:
     """Lines of the table of the paper's statements on figure 5."""
     rows = {row.key: row for row in spec.rows}
     for text, first, second, claim in CLAIMS:
@@ -298,7 +297,7 @@ def _claims(spec: TableSpec, cells: _Cells) -> Iterator[list[str]]:
             yield [text, value, judge(difference, claim)]
 
 
-def _training_lines(spec: TableSpec, cells: _Cells) -> tuple[list[float], list[list[str]]]:
+def _training_lines(spec: TableSpec, cells: Cells) -> tuple[list[float], list[list[str]]]:
     """At most ten steps, the last among them, and mean mIoU there for the baseline and each row."""
     ours, base = spec.gain
     lines = [(_column(spec, base).label, spec.rows[0], base)]
@@ -346,16 +345,15 @@ def render_heaviside(spec: TableSpec, scale: str, about: str, runs: Sequence[Cel
         about: What the scale is and how it departs from the paper.
         runs: One per cell and seed.
     """
-    cells = _Cells(runs)
-    scores, _, listed = render(spec, scale, about, runs).partition(RUNS)
+    cells = Cells(runs)
+    listed = runs_section(runs, BEST)
+    scores = render(spec, scale, about, runs).removesuffix(f"\n{listed}\n")
     steps, body = _training_lines(spec, cells)
     head = ["Function, iteration", *(f"{step:.0f}" for step in steps), "Seeds"]
     section = HEAVISIDE.format(
         margin=f"{MARGIN:g}",
-        claims="\n".join(
-            _grid(["The paper", "Difference", "Verdict"], _claims(spec, cells), "-x-")
-        ),
-        training="\n".join(_grid(head, body, "-" + "x" * (len(head) - 1))),
+        claims="\n".join(grid(["The paper", "Difference", "Verdict"], _claims(spec, cells), "-x-")),
+        training="\n".join(grid(head, body, "-" + "x" * (len(head) - 1))),
         name=spec.name,
     )
-    return scores + section + RUNS + listed
+    return f"{scores}{section}\n{listed}\n"

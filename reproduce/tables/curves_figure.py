@@ -10,8 +10,8 @@ from typing import Any
 from reproduce.experiments import TableSpec
 from reproduce.files import write_atomically
 from reproduce.tables.curves import QUANTITIES, Points, over_training, points_of
-from reproduce.tables.figures import _figure
-from reproduce.tables.render import CellRun
+from reproduce.tables.figures import figure_file
+from reproduce.tables.markdown import CellRun
 
 #: Colours of a gain's two columns: that with the level set loss, the baseline.
 COLOURS = ("#1f6fb4", "0.45")
@@ -51,13 +51,6 @@ def _plot(axes: Any, line: Points, **style: Any) -> None:  # noqa: ANN401 - matp
         axes.plot(*zip(*line, strict=True), **style)
 
 
-def _panels(whole: Any, rows: int, columns: int) -> tuple[Any, Any]:  # noqa: ANN401
-    """The figure of some axes, with panels in their place."""
-    figure = whole.figure
-    whole.remove()
-    return figure, figure.subplots(rows, columns, squeeze=False)
-
-
 def _finish(axes: Any) -> None:  # noqa: ANN401
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(color="0.92", linewidth=0.8)
@@ -83,8 +76,8 @@ def draw_curves(spec: TableSpec, scale: str, runs: Sequence[CellRun], path: Path
         runs: One per cell and seed.
         path: File to write.
     """
-    with _figure(path, spec.name, (10, 0.6 + 2.5 * len(spec.rows))) as whole:
-        figure, panels = _panels(whole, len(spec.rows), len(QUANTITIES))
+    with figure_file(path, spec.name, (10, 0.6 + 2.5 * len(spec.rows))) as figure:
+        panels = figure.subplots(len(spec.rows), len(QUANTITIES), squeeze=False)
         for row, line in zip(spec.rows, panels, strict=True):
             for axes, quantity in zip(line, QUANTITIES, strict=True):
                 _draw_quantity(axes, spec, row.key, quantity, runs)
@@ -161,8 +154,8 @@ def draw_heaviside(spec: TableSpec, scale: str, runs: Sequence[CellRun], path: P
     lines = [(label, base, over_training(runs, spec.rows[0].key, base))]
     lines += [(row.label, row.key, over_training(runs, row.key, ours)) for row in spec.rows]
     last = max((step for *_, values in lines for step in values), default=0)
-    with _figure(path, spec.name, (10, 4.6)) as whole:
-        figure, (panels,) = _panels(whole, 1, 2)
+    with figure_file(path, spec.name, (10, 4.6)) as figure:
+        panels = figure.subplots(1, 2)
         for axes, start in zip(panels, (0, last / 2), strict=True):
             for text, key, values in lines:
                 color, style = FUNCTIONS.get(key, ("0.55", "--"))

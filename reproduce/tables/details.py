@@ -15,7 +15,7 @@ from reproduce.metrics.encoding import AXES, decode_counts
 from reproduce.metrics.objects import size_scores
 from reproduce.metrics.trimap import TRIMAP_WIDTHS
 from reproduce.runs.fingerprint import code_fingerprint
-from reproduce.tables.render import RUN_HEAD, CellRun, _grid, _run_line
+from reproduce.tables.markdown import CellRun, grid, runs_section
 
 #: Draws of the bootstrap.
 RESAMPLES = 1000
@@ -252,7 +252,7 @@ def _block(spec: TableSpec, network: Network, gains: Gains) -> str:
             text = "" if gain is None else _cell(*(float(end[place]) for end in gain))
             row.append(text or _absent(network, column))
         rows.append(row)
-    table = _grid(head, rows, "-" + "x" * len(notes))
+    table = grid(head, rows, "-" + "x" * len(notes))
     return "\n".join([f"## {network.row.label}", "", *table])
 
 
@@ -319,10 +319,6 @@ those of the picture overlap.
 
 {blocks}
 
-## Runs
-
-Data: {data} images, manifest {digests}.
-
 {runs}
 """
 
@@ -340,12 +336,6 @@ def render_details(spec: TableSpec, scale: str, about: str, runs: Sequence[CellR
     networks = read_networks(spec, runs)
     base, *others = methods(spec)
     gains = [{c.key: network.interval(c.key, base.key) for c in others} for network in networks]
-    records = [run.record for run in runs if run.record]
-    sizes = {
-        split: counts["images"]
-        for record in records
-        for split, counts in record["data"]["splits"].items()
-    }
     return PAGE.format(
         title=spec.title,
         scale=scale,
@@ -359,13 +349,5 @@ def render_details(spec: TableSpec, scale: str, about: str, runs: Sequence[CellR
         blocks="\n\n".join(
             _block(spec, network, gain) for network, gain in zip(networks, gains, strict=True)
         ),
-        data=", ".join(f"{count} {split}" for split, count in sizes.items()) or "none",
-        digests=", ".join(sorted({r["data"]["digest"][:12] for r in records})) or "none",
-        runs="\n".join(
-            _grid(
-                [*RUN_HEAD, "Command"],
-                [_run_line(run) for network in networks for run in network.runs],
-                "--xxxxx---",
-            )
-        ),
+        runs=runs_section([run for network in networks for run in network.runs]),
     )

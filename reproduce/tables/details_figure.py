@@ -18,8 +18,8 @@ from reproduce.tables.details import (
     methods,
     read_networks,
 )
-from reproduce.tables.figures import _figure
-from reproduce.tables.render import CellRun
+from reproduce.tables.figures import figure_file
+from reproduce.tables.markdown import CellRun
 
 
 class Style(NamedTuple):
@@ -135,11 +135,9 @@ def draw_details(spec: TableSpec, scale: str, runs: Sequence[CellRun], path: Pat
         path: File to write.
     """
     networks = read_networks(spec, runs)
-    with _figure(path, spec.name, (10, 1.1 + 2.4 * len(networks))) as axes:
+    with figure_file(path, spec.name, (10, 1.1 + 2.4 * len(networks))) as figure:
         from matplotlib.lines import Line2D
 
-        figure = axes.figure
-        axes.remove()
         grid = figure.subplots(len(networks), 3, squeeze=False, width_ratios=(1.6, 1, 1))
         for panels, network in zip(grid, networks, strict=True):
             _draw_network(panels, spec, network, last=network is networks[-1])

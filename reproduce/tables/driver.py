@@ -3,8 +3,8 @@
 import json
 import os
 import sys
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from reproduce.files import read_json, write_atomically
 from reproduce.runs.fingerprint import code_fingerprint
 from reproduce.runs.identity import config_hash
 from reproduce.runs.job import Job
+from reproduce.runs.lock import guard
 from reproduce.runs.plan import (
     cell_config,
     distinct,
@@ -25,8 +26,8 @@ from reproduce.runs.plan import (
 )
 from reproduce.runs.record import dump_record, read_record
 from reproduce.runs.store import all_runs, check_writable
+from reproduce.tables.markdown import CellRun
 from reproduce.tables.pages import PAGES
-from reproduce.tables.render import CellRun
 
 #: State of the runs that tables are made of.
 COMPLETED = "completed"
@@ -51,6 +52,9 @@ class Request:
         jobs: Runs side by side, 0 for one per core.
         wandb: ``auto``, ``online``, ``offline`` or ``off``.
         flags: Lightning flags.
+        launcher: ``local`` or ``slurm``.
+        slurm: Options of sbatch.
+        retry: Whether failed runs are tried again.
     """
 
     name: str
@@ -64,6 +68,9 @@ class Request:
     jobs: int = 0
     wandb: str = "auto"
     flags: Sequence[str] = ()
+    launcher: str = "local"
+    slurm: Mapping[str, str | bool] = field(default_factory=dict)
+    retry: bool = True
 
 
 def plan_request(request: Request, spec: TableSpec, problems: list[str] | None = None) -> list[Job]:
@@ -82,7 +89,7 @@ def plan_request(request: Request, spec: TableSpec, problems: list[str] | None =
 
 
 def run_missing(request: Request, jobs: Sequence[Job]) -> int:
-    """Execute the jobs that have no completed run.
+    """Execute the jobs that have no completed run, or submit them.
 
     Returns:
         How many runs failed or cannot be used.
@@ -92,19 +99,32 @@ def run_missing(request: Request, jobs: Sequence[Job]) -> int:
     unreadable = [run for run in states.values() if run.state == "unreadable"]
     for run in unreadable:
         print(f"reproduce: {run.problem}", file=sys.stderr)
-    missing = to_do(jobs)
+    missing, left = to_do(jobs), 0
+    if not request.retry:
+        every = len(missing)
+        missing = [job for job in missing if job.look_up().state != "failed"]
+        left = every - len(missing)
+    bad = len(unreadable) + left
     if not missing:
-        return len(unreadable)
-    from reproduce.runs.launch import Launcher
+        return bad
     from reproduce.runs.wandb_mode import wandb_mode
 
     check_writable(request.runs)
     local_weights(request.data)
-    at_once = request.jobs or os.cpu_count() or 1
     mode = wandb_mode(request.wandb)
-    every = len({job.id for job in (*jobs, *missing)})
-    print(f"{len(missing)} of {every} runs to do, {at_once} at a time, W&B {mode}", flush=True)
-    return len(unreadable) + Launcher(at_once, mode).run(missing)
+    if request.launcher == "slurm":
+        from reproduce.runs.slurm import SlurmLauncher
+
+        return bad + SlurmLauncher(request.slurm, mode).run(missing)
+    from reproduce.runs.devices import visible_devices
+    from reproduce.runs.launch import Launcher
+
+    devices = visible_devices()
+    at_once = request.jobs or max(os.cpu_count() or 1, len(devices))
+    share = max(-(-request.jobs // max(len(devices), 1)), 1)
+    total = len({job.id for job in (*jobs, *missing)})
+    print(f"{len(missing)} of {total} runs to do, {at_once} at a time, W&B {mode}", flush=True)
+    return bad + Launcher(at_once, mode, devices, share).run(missing)
 
 
 def _rank(record: dict[str, Any]) -> tuple[bool, str]:
@@ -170,8 +190,9 @@ def make_table(request: Request) -> int:
     jobs = plan_request(request, spec) if request.train or request.data else []
     check_writable(target)
     failed = run_missing(request, jobs) if request.train else 0
-    cells = cell_runs(request, spec, jobs)
-    markdown = write_table(request, spec, cells)
+    with guard(target / ".lock"):  # tables that share runs write each other's pages
+        cells = cell_runs(request, spec, jobs)
+        markdown = write_table(request, spec, cells)
     print(f"\n{markdown}\nwritten to {target / spec.name}.md")
     return 1 if failed else 0
 

@@ -1,11 +1,11 @@
 """What a table would run, how long that takes here, and what is missing to start."""
 
-import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from tqdm import tqdm
 
+from reproduce.evaluations import cost_key
 from reproduce.experiments import read_table
 from reproduce.runs.job import Job
 from reproduce.runs.plan import UNKNOWN, local_weights, to_do, with_needs
@@ -15,19 +15,10 @@ if TYPE_CHECKING:
     from reproduce.runs.estimate import Estimate
 
 
-def _cost_key(job: Job) -> str:
-    """Equal for jobs that cost the same."""
-    options = job.config["data"]["init_args"]
-    network = {k: v for k, v in job.config["model"]["init_args"].items() if k != "recipe"}
-    return json.dumps(
-        [job.config["model"]["class_path"], network, options["crop"], options["batch_size"]]
-    )
-
-
 def _estimates(jobs: Sequence[Job]) -> "dict[str, Estimate]":
     from reproduce.runs.estimate import measure
 
-    first = {_cost_key(job): job for job in reversed(jobs)}
+    first = {cost_key(job.config): job for job in reversed(jobs)}
     bar = tqdm(first.items(), "measuring a step of each network", disable=None)
     return {key: measure(job.config) for key, job in bar}
 
@@ -65,19 +56,19 @@ def dry_run(request: Request) -> str:
     problems: list[str] = []
     local_weights(request.data)
     cells = plan_request(request, read_table(request.name, request.scale), problems)
-    waiting = to_do(cells)
+    waiting = [job for job in to_do(cells) if job.look_up().state not in ("running", "queued")]
     ids = {job.id for job in waiting}
     trainings = [job for job in waiting if job.kind == "training"]
     # Those of the demo take seconds, less than measuring them would.
     costs = {} if request.scale == "demo" else _estimates(trainings)
     jobs = with_needs(cells)
     lines = [
-        _line(job, job.id in ids, costs.get(_cost_key(job)) if job in trainings else None)
+        _line(job, job.id in ids, costs.get(cost_key(job.config)) if job in trainings else None)
         for job in jobs
     ]
     total = f"{len(waiting)} of {len(jobs)} runs would run"
     if costs:
-        seconds = sum(costs[_cost_key(job)].step_seconds * job.steps for job in trainings)
+        seconds = sum(costs[cost_key(job.config)].step_seconds * job.steps for job in trainings)
         total += f", training about {seconds / 3600:.1f} h one after another"
     lines.append(total)
     missing = problems + _missing_weights(trainings)

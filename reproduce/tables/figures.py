@@ -8,13 +8,20 @@ from typing import Any
 
 from reproduce.experiments import TableSpec
 from reproduce.files import write_atomically
-from reproduce.tables.render import CellRun, paper_gain, scores_by_seed
+from reproduce.tables.markdown import CellRun, scores_by_seed
+from reproduce.tables.render import paper_gain
 from reproduce.tables.statistics import paired_gain
 
 
 @contextmanager
-def _figure(path: Path, salt: str, size: tuple[float, float]) -> Iterator[Any]:
-    """Axes of a new figure, which is written as SVG afterwards; equal pictures give equal files."""
+def figure_file(path: Path, salt: str, size: tuple[float, float]) -> Iterator[Any]:
+    """A new figure, which is written as SVG afterwards; equal pictures give equal files.
+
+    Args:
+        path: File to write.
+        salt: Part of the names inside the file.
+        size: Width and height in inches.
+    """
     import matplotlib as mpl
 
     mpl.use("Agg")
@@ -22,12 +29,19 @@ def _figure(path: Path, salt: str, size: tuple[float, float]) -> Iterator[Any]:
 
     settings: Any = {"svg.hashsalt": salt, "svg.fonttype": "none", "font.size": 10}
     with mpl.rc_context(settings):
-        figure, axes = plt.subplots(figsize=size, layout="constrained")
-        yield axes
+        figure = plt.figure(figsize=size, layout="constrained")
+        yield figure
         text = io.StringIO()
         figure.savefig(text, format="svg", metadata={"Date": None})
         plt.close(figure)
     write_atomically(path, text.getvalue())
+
+
+@contextmanager
+def axes_file(path: Path, salt: str, size: tuple[float, float]) -> Iterator[Any]:
+    """The axes of a :func:`figure_file` that has one panel."""
+    with figure_file(path, salt, size) as figure:
+        yield figure.subplots()
 
 
 def draw_gains(spec: TableSpec, scale: str, runs: Sequence[CellRun], path: Path) -> None:
@@ -39,7 +53,7 @@ def draw_gains(spec: TableSpec, scale: str, runs: Sequence[CellRun], path: Path)
         runs: One per cell and seed.
         path: File to write.
     """
-    with _figure(path, spec.name, (7, 0.8 + 0.42 * len(spec.rows))) as axes:
+    with axes_file(path, spec.name, (7, 0.8 + 0.42 * len(spec.rows))) as axes:
         axes.axvline(0, color="0.6", linewidth=1)
         for place, row in enumerate(spec.rows):
             gain = paired_gain(*(scores_by_seed(runs, row.key, column) for column in spec.gain))
@@ -78,7 +92,7 @@ def draw_sensitivity(spec: TableSpec, scale: str, runs: Sequence[CellRun], path:
             gains[options["lam"], options["eps"]] = gain.mean
     lams, widths = (sorted({key[i] for key in gains}) for i in (0, 1))
     size = (2.2 + 1.1 * len(widths), 1.4 + 0.6 * len(lams))
-    with _figure(path, spec.name, size) as axes:
+    with axes_file(path, spec.name, size) as axes:
         grid = [[gains.get((lam, eps), float("nan")) for eps in widths] for lam in lams]
         if gains:
             limit = max(*map(abs, gains.values()), 1e-9)

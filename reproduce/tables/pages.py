@@ -10,7 +10,9 @@ from reproduce.tables.curves_figure import draw_curves, draw_heaviside, write_cu
 from reproduce.tables.details import render_details
 from reproduce.tables.details_figure import draw_details
 from reproduce.tables.figures import draw_gains, draw_sensitivity
-from reproduce.tables.render import CellRun, render
+from reproduce.tables.markdown import CellRun
+from reproduce.tables.overhead import draw_overhead, render_overhead
+from reproduce.tables.render import render
 from reproduce.tables.timing import draw_timing, render_timing
 
 Runs = Sequence[CellRun]
@@ -42,6 +44,10 @@ def _draw_timing(spec: TableSpec, scale: str, runs: Runs, folder: Path) -> None:
     draw_timing(spec, scale, runs, folder / f"{spec.name}.svg")
 
 
+def _draw_overhead(spec: TableSpec, scale: str, runs: Runs, folder: Path) -> None:
+    draw_overhead(spec, scale, runs, folder / f"{spec.name}.svg")
+
+
 def _draw_curves(spec: TableSpec, scale: str, runs: Runs, folder: Path) -> None:
     draw_curves(spec, scale, runs, folder / f"{spec.name}.svg")
     write_curve_data(spec, runs, folder / f"{spec.name}.csv")
@@ -49,13 +55,14 @@ def _draw_curves(spec: TableSpec, scale: str, runs: Runs, folder: Path) -> None:
 
 def _draw_heaviside(spec: TableSpec, scale: str, runs: Runs, folder: Path) -> None:
     _draw_scores(spec, scale, runs, folder)
-    draw_heaviside(spec, scale, runs, folder / f"{spec.name}_curves.svg")
+    draw_heaviside(spec, scale, runs, folder / f"{spec.name}_training.svg")
 
 
 PAGES: Mapping[str, Page] = {
     "scores": Page(render, _draw_scores),
     "details": Page(render_details, _draw_details),
     "timing": Page(render_timing, _draw_timing),
+    "overhead": Page(render_overhead, _draw_overhead),
     "curves": Page(render_curves, _draw_curves),
     "heaviside": Page(render_heaviside, _draw_heaviside),
 }

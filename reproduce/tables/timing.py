@@ -7,8 +7,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from reproduce.experiments import Column, Row, TableSpec
-from reproduce.tables.figures import _figure
-from reproduce.tables.render import RUN_HEAD, CellRun, _Cells, _escape, _grid, _paper, _run_line
+from reproduce.tables.figures import axes_file
+from reproduce.tables.markdown import CellRun, escape, grid, runs_section
+from reproduce.tables.render import Cells, paper_number
 
 
 class Spread(NamedTuple):
@@ -38,7 +39,7 @@ class Timed:
         cells: Runs of the table.
     """
 
-    def __init__(self, spec: TableSpec, row: Row, cells: _Cells) -> None:
+    def __init__(self, spec: TableSpec, row: Row, cells: Cells) -> None:
         lines = methods(spec)
         own = [run for c in spec.columns if c not in lines for run in cells.runs(row, c.key)]
         done = next((run for run in own if run.record is not None), None)
@@ -67,7 +68,7 @@ def _spread(value: Spread) -> str:
     return f"{_digits(value.median)} ({_digits(value.low)} to {_digits(value.high)})"
 
 
-def _line(cells: _Cells, timed: Timed, row: Row, column: Column) -> list[str]:
+def _line(cells: Cells, timed: Timed, row: Row, column: Column) -> list[str]:
     took = relative = "not run" if timed.inference else timed.note
     if seconds := timed.seconds(column.key):
         took = _spread(spread(seconds)) + timed.mark
@@ -81,7 +82,7 @@ def _line(cells: _Cells, timed: Timed, row: Row, column: Column) -> list[str]:
         "×1" if seconds and column.key == timed.first else relative,
         "–" if paper_relative is None else f"×{paper_relative:g}",
         cells.ours(row, column),
-        _paper(row, column.key),
+        paper_number(row, column.key),
     ]
 
 
@@ -112,21 +113,12 @@ def _hardware(timed: Timed) -> str:
     (low, wide), (high, broad) = sizes[0], sizes[-1]
     extent = f"{low}×{wide}" if sizes[0] == sizes[-1] else f"{low}×{wide} to {high}×{broad}"
     return (
-        f"Network on {_escape(facts['network'])} (threads: {facts['network_threads']}), "
-        f"CRFs on {_escape(facts['crf'])} (threads: {facts['crf_threads']}; pool: "
+        f"Network on {escape(facts['network'])} (threads: {facts['network_threads']}), "
+        f"CRFs on {escape(facts['crf'])} (threads: {facts['crf_threads']}; pool: "
         f"{found['throughput']['workers']} processes on {facts['cores']} cores). "
         f"{found['images']} images of {extent} pixels, {found['classes']} classes; "
         f"{found['rounds']} rounds after {found['warmup']} images to warm up."
     )
-
-
-def _any_run_line(run: CellRun) -> list[str]:
-    """The line of a run in the list; a timing run has no scores."""
-    if run.record is None or "scores" in run.record:
-        return _run_line(run)
-    unknown = {key: {"miou": 0.0} for key in ("last", "best")}
-    line = _run_line(run._replace(record={**run.record, "scores": unknown}))
-    return [*line[:3], "–", "–", *line[5:]]
 
 
 PAGE = """\
@@ -159,10 +151,6 @@ both share its cores.
 
 {pool}
 
-## Runs
-
-Data: {data} images, manifest {digests}.
-
 {runs}
 """
 
@@ -179,19 +167,13 @@ def render_timing(spec: TableSpec, scale: str, about: str, runs: Sequence[CellRu
         about: What the scale is and how it departs from the paper.
         runs: One per cell and seed; those whose record was made by other code are marked stale.
     """
-    cells = _Cells(runs)
+    cells = Cells(runs)
     timed = {row.key: Timed(spec, row, cells) for row in spec.rows}
     networks = []
     for row in spec.rows:
         lines = [_line(cells, timed[row.key], row, column) for column in methods(spec)]
-        networks.append("\n".join([f"## {row.label}", "", *_grid(HEAD, lines, "-xxxxxx")]))
+        networks.append("\n".join([f"## {row.label}", "", *grid(HEAD, lines, "-xxxxxx")]))
     hardware = dict.fromkeys(filter(None, map(_hardware, timed.values())))
-    records = [run.record for run in runs if run.record]
-    splits = {
-        split: counts["images"]
-        for record in records
-        for split, counts in record["data"]["splits"].items()
-    }
     pool = [_pool_line(row, timed[row.key]) for row in spec.rows]
     return PAGE.format(
         title=spec.title,
@@ -202,10 +184,8 @@ def render_timing(spec: TableSpec, scale: str, about: str, runs: Sequence[CellRu
         hardware="\n\n".join(hardware) or "Not measured yet.",
         networks="\n\n".join(networks),
         name=spec.name,
-        pool="\n".join(_grid(POOL_HEAD, pool, "-xxxxx")),
-        data=", ".join(f"{count} {split}" for split, count in splits.items()) or "none",
-        digests=", ".join(sorted({r["data"]["digest"][:12] for r in records})) or "none",
-        runs="\n".join(_grid([*RUN_HEAD, "Command"], map(_any_run_line, runs), "--xxxxx---")),
+        pool="\n".join(grid(POOL_HEAD, pool, "-xxxxx")),
+        runs=runs_section(runs),
     )
 
 
@@ -253,10 +233,10 @@ def draw_timing(spec: TableSpec, scale: str, runs: Sequence[CellRun], path: Path
     """
     from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
-    lines, cells = methods(spec), _Cells(runs)
+    lines, cells = methods(spec), Cells(runs)
     pitch = len(lines) + 1.4
     ticks: list[float] = []
-    with _figure(path, spec.name, (7, 1.1 + 0.29 * pitch * len(spec.rows))) as axes:
+    with axes_file(path, spec.name, (7, 1.1 + 0.29 * pitch * len(spec.rows))) as axes:
         for group, row in enumerate(spec.rows):
             timed, top = Timed(spec, row, cells), group * pitch
             at = axes.get_yaxis_transform()

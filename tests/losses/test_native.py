@@ -12,7 +12,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from reproduce.bench import peak_bytes
+from reproduce.bench.measure import peak_bytes
 from reproduce.losses import CrossEntropyLevelSetLoss, fused, native
 from reproduce.losses.fused import Options
 from reproduce.losses.heaviside import HeavisideKind

@@ -25,6 +25,15 @@ def test_prose_does_not_count() -> None:
     assert strip_prose(second) != strip_prose(second.replace("x", "y"))
 
 
+def test_lines_marked_as_unscored_do_not_count() -> None:
+    plain = "def f(x):\n    return x\n"
+    marked = "def f(x):\n    if fast(x):  # unscored\n        return x  # unscored\n    return x\n"
+    assert strip_prose(marked) == strip_prose(plain)
+    found = imported_modules(frozenset({"reproduce.losses.fused"}))
+    assert "reproduce.losses.native" in found
+    assert "reproduce.losses.cuda" not in found
+
+
 def test_follows_imports_through_packages() -> None:
     found = imported_modules(frozenset({"reproduce.models.fcn"}))
     assert {"reproduce.models.fcn", "reproduce.models.module", "reproduce.metrics.scores"} <= found
@@ -52,6 +61,9 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         ("models/fcn.py", True),
         ("models/module.py", True),
         ("losses/heaviside.py", True),
+        ("losses/native.c", True),
+        ("losses/native_math.h", True),
+        ("losses/cuda.py", False),
         ("data/transforms.py", True),
         ("data/datamodule.py", True),
         ("models/deeplab.py", False),

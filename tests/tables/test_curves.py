@@ -31,7 +31,7 @@ from reproduce.tables.curves_figure import (
     smooth,
     write_curve_data,
 )
-from reproduce.tables.render import CellRun
+from reproduce.tables.markdown import CellRun
 from reproduce.tables.statistics import Estimate
 from tests.tables.examples import make_record
 

@@ -16,7 +16,7 @@ from reproduce.metrics.trimap import TRIMAP_WIDTHS
 from reproduce.postprocess.scoring import score_labels
 from reproduce.tables.details import BANDS, IOU, LINES, RECALL, WHOLE, read_networks, render_details
 from reproduce.tables.details_figure import draw_details
-from reproduce.tables.render import CellRun
+from reproduce.tables.markdown import CellRun
 from tests.metrics import slow
 from tests.tables.examples import make_record
 

@@ -171,13 +171,14 @@ def test_dry_run_without_data_and_weights(
     monkeypatch.setattr("torch.hub.get_dir", lambda: str(tmp_path))
     small = ["--data.init_args.crop=64", "--data.init_args.batch_size=1"]
     request = request_of(scale="paper", data=None, only="deeplab_largefov", seeds=1, flags=small)
-    first, second, total, *missing = dry_run(request).splitlines()
+    first, crf, second, total, *missing = dry_run(request).splitlines()
     costs = (
         r"-{12}  table1/deeplab_largefov/%s seed 0: absent, would run, about .* and .* on 2 cores"
     )
     assert re.fullmatch(costs % "baseline", first)
     assert re.fullmatch(costs % "level_set", second)
-    assert re.fullmatch(r"2 of 2 runs would run, about [\d.]+ h one after another", total)
+    assert crf == f"{'-' * 12}  table1/deeplab_largefov/crfs seed 0 evaluation: absent, would run"
+    assert re.fullmatch(r"3 of 3 runs would run, training about [\d.]+ h one after another", total)
     assert missing == [
         "missing: no data: name the folder of voc with DATA=FOLDER (or --data FOLDER)",
         "missing: weights vgg16_imagenet (VGG16_Weights.IMAGENET1K_V1): will be downloaded",

@@ -5,7 +5,7 @@ from pathlib import Path
 from reproduce.experiments import read_table
 from reproduce.runs.plan import cell_config
 from reproduce.tables.figures import draw_gains, draw_sensitivity
-from reproduce.tables.render import CellRun
+from reproduce.tables.markdown import CellRun
 from tests.tables.examples import make_record
 
 SPEC = read_table("ablations", "demo")

@@ -1,7 +1,8 @@
 """Markdown from hand-made records."""
 
 from reproduce.experiments import read_table
-from reproduce.tables.render import CellRun, render
+from reproduce.tables.markdown import CellRun
+from reproduce.tables.render import render
 from tests.tables.examples import make_record
 
 SPEC = read_table("1")

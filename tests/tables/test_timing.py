@@ -8,7 +8,7 @@ import pytest
 from reproduce.experiments import read_table
 from reproduce.runs.fingerprint import code_fingerprint
 from reproduce.runs.plan import cell_config
-from reproduce.tables.render import CellRun
+from reproduce.tables.markdown import CellRun
 from reproduce.tables.timing import draw_timing, render_timing, spread
 from tests.tables.examples import make_record
 

@@ -1,0 +1,46 @@
+"""Why a run failed, in one line."""
+
+import errno
+from collections.abc import Iterator
+
+from reproduce.errors import UserError
+
+FULL = (errno.ENOSPC, errno.EDQUOT)
+
+#: What torch's errors without a type of their own say.
+NO_MEMORY = ("out of memory", "can't allocate memory", "not enough memory")
+NO_SPACE = ("No space left on device", "file write failed", "Disk quota exceeded")
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
+
+
+def disk_full(error: BaseException) -> bool:
+    """Whether an error comes from a full disk or quota."""
+    return any(
+        e.errno in FULL if isinstance(e, OSError) else any(word in str(e) for word in NO_SPACE)
+        for e in _chain(error)
+    )
+
+
+def out_of_memory(error: BaseException) -> bool:
+    """Whether memory, of the machine or of a GPU, did not suffice."""
+    return type(error).__name__ in ("OutOfMemoryError", "MemoryError") or (
+        isinstance(error, RuntimeError) and any(word in str(error) for word in NO_MEMORY)
+    )
+
+
+def explain(error: BaseException) -> str:
+    """One line for a record: what a user should do, where that is known, and the error."""
+    reason = " ".join(str(error).split())
+    if isinstance(error, UserError):
+        return reason
+    named = f"{type(error).__name__}: {reason}" if reason else type(error).__name__
+    if disk_full(error):
+        return f"the disk is full ({named}): free space and give the command again"
+    if out_of_memory(error):
+        return f"out of memory ({named}): fewer runs at once (--jobs), or a larger machine"
+    return named
