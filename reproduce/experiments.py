@@ -242,7 +242,10 @@ class TableSpec:
         rows = [
             row
             for row in self.rows
-            if row.arch == first.arch and not row.config and set(row.level_set) <= {"lam", "eps"}
+            if row.arch == first.arch
+            and not row.config
+            and row.loss is None
+            and set(row.level_set) <= {"lam", "eps"}
         ]
         return rows if len(rows) > 1 else []
 

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import yaml
 
+from reproduce.runs.lock import owner
 from tests.conftest import make_voc
 
 #: A few steps of the demo.
@@ -162,11 +163,12 @@ def test_a_killed_run_is_recorded_and_done_again(place: Path, tmp_path: Path) ->
         text=True,
     )
     deadline = time.monotonic() + 120
-    status: list[Path] = []
-    while not status and time.monotonic() < deadline:
+    pids = {process.pid}
+    while pids <= {process.pid} and time.monotonic() < deadline:
         time.sleep(0.1)
-        status = list((here / "runs").glob("*/status.json"))
-    os.kill(json.loads(status[0].read_text())["pid"], signal.SIGKILL)
+        held = [owner(folder) for folder in (here / "runs").glob("[0-9a-f]*")]
+        pids = {found.pid for found in held if found is not None}
+    os.kill((pids - {process.pid}).pop(), signal.SIGKILL)
     out, _ = process.communicate(timeout=120)
     assert process.returncode == 1, out
     assert "killed by SIGKILL" in out
@@ -227,7 +229,7 @@ def test_misspelt_option_of_a_run(place: Path, tmp_path: Path) -> None:
     words = table(place, "--seeds", "1", "--only", "fcn8s*")
     words[words.index("--runs") + 1] = str(tmp_path / "runs")
     one_line(reproduce(*words, "--model.init_args.trunc=thin"), "Option 'trunc' is not accepted")
-    assert not list(tmp_path.glob("runs/*/status.json"))
+    assert not list(tmp_path.glob("runs/*/log.txt"))
 
 
 def test_a_damaged_image_is_named_before_anything_runs(tmp_path: Path) -> None:

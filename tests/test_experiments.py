@@ -241,9 +241,7 @@ def test_mistakes_in_files(copy: Path, file: str, change: Any, message: str) -> 
 
 
 def test_mistakes_in_names(copy: Path) -> None:
-    with pytest.raises(
-        UserError, match="unknown table 'table9': expected one of ablations"
-    ):
+    with pytest.raises(UserError, match="unknown table 'table9': expected one of ablations"):
         read_table("9")
     with pytest.raises(UserError, match=r"no arch/alexnet.yaml: expected one of deeplab_largefov"):
         compose("alexnet", "voc", "level_set", "demo")

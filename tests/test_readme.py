@@ -30,7 +30,7 @@ ELSEWHERE = {
     "make table3": "test_experiments.py::test_cells_run",
     **{
         f"make {name}": "test_experiments.py::test_other_cells_run and runs/test_evaluate.py"
-        for name in ("table4", "table5", "details", "heaviside", "curves", "ablations")
+        for name in ("table4", "table5", "details", "heaviside", "curves", "overhead", "ablations")
     },
     "make test": "this very run",
 }

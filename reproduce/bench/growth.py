@@ -78,6 +78,9 @@ def draw_growth(grown: Mapping[str, Sequence[Mapping[str, Any]]], path: Path) ->
                 ]
                 if found:
                     axes.loglog(*zip(*found, strict=True), "o-", markersize=4, label=entry["loss"])
+            places = [point["at"] for point in points]
+            axes.set_xticks(places, [str(at) for at in places])
+            axes.set_xticks([], minor=True)
             axes.set_xlabel(what if what == "classes" else "pixels of an image")
             axes.set_ylabel("seconds, forward and backward")
             axes.set_title(TITLES[what], fontsize=9)

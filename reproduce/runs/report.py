@@ -9,6 +9,9 @@ from reproduce.runs.identity import config_hash, run_id
 from reproduce.runs.record import summary
 from reproduce.runs.store import all_runs
 
+#: Lines of a log that explain a failure.
+LOG_LINES = 20
+
 
 def list_runs(runs: Path) -> str:
     """A line per run: id, state, experiment, seed, score."""
@@ -55,7 +58,18 @@ def show_run(runs: Path, name: str) -> str:
     if "timing" in record:
         facts["seconds"] = record["timing"]["wall_seconds"]
         facts["weights"] = record["weights"]["initial"][:12]
-    return "\n".join(f"{key:<11}{value}" for key, value in facts.items())
+    lines = [f"{key:<11}{value}" for key, value in facts.items()]
+    if run.state in ("failed", "interrupted"):
+        lines += _last_lines(run.folder / "log.txt")
+    return "\n".join(lines)
+
+
+def _last_lines(path: Path) -> list[str]:
+    """The end of a run's log, where its traceback is."""
+    if not path.is_file():
+        return []
+    text = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    return [f"log        {path}, its end:", *(f"  {line}" for line in text[-LOG_LINES:])]
 
 
 def verify_runs(runs: Path) -> tuple[str, int]:

@@ -59,17 +59,17 @@ def draw_gains(spec: TableSpec, scale: str, runs: Sequence[CellRun], path: Path)
             gain = paired_gain(*(scores_by_seed(runs, row.key, column) for column in spec.gain))
             if gain is not None:
                 width = gain.half_width or 0
-                label = "ours, 95 % interval" if place == 0 else None
-                axes.errorbar(
-                    gain.mean, place, xerr=width, fmt="o", color="#1f6fb4", capsize=3, label=label
-                )
+                style: Any = {"fmt": "o", "color": "#1f6fb4", "capsize": 3}
+                axes.errorbar(gain.mean, place, xerr=width, label="ours, 95 % interval", **style)
             if (paper := paper_gain(spec, row)) is not None:
-                axes.plot(paper, place, "D", color="#d1495b", label="paper" if place == 0 else None)
+                axes.plot(paper, place, "D", color="#d1495b", label="paper")
         axes.set_yticks(range(len(spec.rows)), [row.label for row in spec.rows])
         axes.set_ylim(len(spec.rows) - 0.4, -0.6)
         axes.set_xlabel(f"gain in mIoU (points), {scale} scale")
         axes.spines[["top", "right"]].set_visible(False)
-        axes.legend(frameon=False, fontsize=9)
+        handles, labels = axes.get_legend_handles_labels()
+        if once := dict(zip(labels, handles, strict=True)):
+            axes.legend(once.values(), once.keys(), frameon=False, fontsize=9)
 
 
 def draw_sensitivity(spec: TableSpec, scale: str, runs: Sequence[CellRun], path: Path) -> None:

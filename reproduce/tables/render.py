@@ -80,6 +80,33 @@ def _gains(spec: TableSpec, cells: Cells) -> list[str]:
     return grid(["Method", "Gain, ours", "Gain, paper", "Verdict"], lines, "-xx-")
 
 
+def _chosen(spec: TableSpec, cells: Cells) -> str:
+    """What was chosen on training images, with the scores of all values that were tried."""
+    lines = []
+    for row in spec.rows:
+        runs = [run for column in spec.columns for run in cells.runs(row, column.key)]
+        found = next((r.record["chosen"] for r in runs if r.record and "chosen" in r.record), None)
+        if found is not None:
+            tried = ", ".join(
+                f"{trial['value']:g}: {trial['miou']:.2f} (`{trial['run']}`)"
+                for trial in found["tried"]
+            )
+            lines.append([row.label, f"{found['value']:g}", tried])
+    if not lines:
+        return ""
+    table = "\n".join(grid(["Method", "Chosen", "mIoU on held-out training images"], lines, "-x-"))
+    return CHOSEN.format(table=table)
+
+
+CHOSEN = """
+## Chosen weights
+
+By networks trained with seed 0 on four fifths of the training images; the validation images were
+not looked at.
+
+{table}
+"""
+
 PAGE = """\
 # {title} ({scale} scale)
 
@@ -97,7 +124,7 @@ Paired by seed: both runs of a pair share initial weights, data order and crops.
 {gains}
 
 ![Gains with intervals]({name}.svg)
-{sensitivity}
+{sensitivity}{chosen}
 {runs}
 """
 
@@ -154,5 +181,6 @@ def render(spec: TableSpec, scale: str, about: str, runs: Sequence[CellRun]) -> 
         beside=BESIDE if known else "seeds.",
         name=spec.name,
         sensitivity=SENSITIVITY.format(name=spec.name) if spec.sensitivity else "",
+        chosen=_chosen(spec, cells),
         runs=runs_section(runs, BEST),
     )

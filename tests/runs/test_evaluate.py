@@ -20,7 +20,7 @@ from reproduce.runs.plan import plan, with_needs
 from reproduce.runs.record import read_record, write_record
 
 #: A few steps on a few images, a search of three trials and more where these lead.
-SMALL = {
+SMALL: dict[str, dict[str, Any]] = {
     "search": {"images": 2, "bi_w": [3], "bi_xy_std": [5], "bi_rgb_std": [5], "iterations": 1},
     "timing": {"images": 2},
 }

@@ -1,7 +1,6 @@
 """Records and the store."""
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
@@ -59,22 +58,6 @@ def test_bad_records(tmp_path: Path, text: str, message: str) -> None:
     with pytest.raises(UserError):
         write_record(folder / "record.json", make_record("a", "b", 0, 1.0))
     assert (folder / "record.json").read_text() == text
-
-
-def test_states(tmp_path: Path) -> None:
-    folder = tmp_path / "run"
-    assert store.look_up(folder).state == "absent"
-    store.set_running(folder)
-    assert store.look_up(folder).state == "running"
-    status = json.loads((folder / "status.json").read_text())
-    pid = os.fork()
-    if pid == 0:
-        os._exit(0)
-    os.waitpid(pid, 0)
-    (folder / "status.json").write_text(json.dumps({**status, "pid": pid}))
-    assert store.look_up(folder).state == "interrupted"
-    (folder / "status.json").write_text("")
-    assert store.look_up(folder).state == "interrupted"
 
 
 def test_reports(tmp_path: Path) -> None:
