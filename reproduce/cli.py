@@ -153,6 +153,14 @@ def _export(options: argparse.Namespace) -> int:
     return 0
 
 
+def _report(options: argparse.Namespace) -> int:
+    from reproduce.report.page import Request, write_report
+
+    request = Request(options.scale, options.tables, options.out, options.runs, options.data)
+    print(write_report(request))
+    return 0
+
+
 def _shape(text: str) -> tuple[int, int, int, int]:
     numbers = tuple(int(word) for word in text.split(","))
     if len(numbers) != 4 or min(numbers) < 1:
@@ -232,6 +240,12 @@ def build_parser() -> argparse.ArgumentParser:
     _add_bench(command("bench", _bench, "ratios of time and memory, measured in one process"))
     check = command("check", _check, "that committed tables are what their records give")
     check.add_argument("--out", type=Path, default=REPOSITORY / "tables", help="folder of tables")
+    report = command("report", _report, "one HTML page of all tables and their runs")
+    report.add_argument("--scale", choices=SCALES, default="demo")
+    report.add_argument("--out", type=Path, default=Path("build/report.html"), help="the page")
+    report.add_argument("--tables", type=Path, default=REPOSITORY / "tables", help="their folder")
+    report.add_argument("--runs", type=Path, default=Path("runs"), help="networks for pictures")
+    report.add_argument("--data", type=Path, help="root of the data set, for pictures")
     _add_own_pictures(command)
     for name in LIGHTNING_COMMANDS:
         commands.add_parser(name, help=f"LightningCLI's {name}", add_help=False)

@@ -100,7 +100,7 @@ def _read(folder: Path) -> tuple[Owner, float] | None:
         with (folder / NAME).open(encoding="utf-8") as file:
             beat = os.fstat(file.fileno()).st_mtime
             text = file.read()
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
     try:
         return Owner(**json.loads(text)), beat

@@ -1,5 +1,6 @@
 """From cells of a table to jobs: which runs they are, and which runs those need."""
 
+import contextlib
 import os
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -25,6 +26,7 @@ from reproduce.experiments import (
 )
 from reproduce.runs.identity import run_id
 from reproduce.runs.job import Job
+from reproduce.runs.lock import guard
 
 #: Digest of data that is not there.
 UNKNOWN = "unknown"
@@ -81,7 +83,10 @@ def find_manifest(
         )
     root = Path(options["root"])
     if data.make is not None:
-        data.make(root)
+        with contextlib.ExitStack() as stack:
+            with contextlib.suppress(OSError):  # data that is there may lie where none can write
+                stack.enter_context(guard(root.parent / f".{root.name}.lock"))
+            data.make(root)
     splits = tuple(dict.fromkeys((options["train_split"], options["val_split"])))
     return data_manifest(data, root, splits, runs / ".manifests", progress)
 

@@ -6,7 +6,10 @@ are jobs of their own that wait for the end of the trainings they need; what suc
 checked when they begin, so one that failed stops no other run's evaluation.
 """
 
+import contextlib
+import io
 import math
+import os
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -46,6 +49,9 @@ OURS = {
     "signal",
     "wrap",
 }
+
+#: Variables of Slurm that say where it is.
+CLUSTER = ("SLURM_CONF", "SLURM_CLUSTERS")
 
 #: Options that submitit counts with.
 NUMBERS = {"array_parallelism", "cpus_per_task", "nodes", "ntasks_per_node", "signal_delay_s"}
@@ -182,6 +188,9 @@ def parameters(
                 f"--slurm.{key}={options[key]}: these runs have {count}, by --trainer.devices and "
                 "--trainer.num_nodes; Lightning would train on a part of the data otherwise"
             )
+    for key in NUMBERS & options.keys():
+        if not str(options[key]).isdecimal():
+            raise UserError(f"--slurm.{key}={options[key]}: expected a number")
     numbers = {key: int(value) for key, value in options.items() if key in NUMBERS}
     others = {key: value for key, value in options.items() if key not in (*NUMBERS, "time")}
     cpus = numbers.get("cpus_per_task", wanted.cpus)
@@ -295,8 +304,11 @@ class SlurmLauncher:
         for job in array:
             threads = THREADS if devices_of(job) == 1 else cpus
             write_job(job, threads=threads, wandb=self.wandb, workers=cpus)
+        where = {key: os.environ[key] for key in CLUSTER if key in os.environ}
         try:
-            with submitit.helpers.clean_env():
+            # Inside a job, its own variables would bind the new one.
+            with submitit.helpers.clean_env(), contextlib.redirect_stderr(io.StringIO()):
+                os.environ.update(where)
                 executor.update_parameters(**chosen)
                 with executor.batch():
                     sent = [executor.submit(Task(job.folder.resolve())) for job in array]

@@ -306,7 +306,7 @@ def test_a_disk_that_fills(data: Path, tmp_path: Path, ended: list[subprocess.Po
     """Room for one checkpoint; the failure is recorded, tried again on demand only."""
     small_disk(tmp_path / "runs", 1.6)
     try:
-        outputs = []
+        outputs: list[str] = []
         for flag in ((), ("--no-retry",), ()):
             if len(outputs) == 2:
                 grow = ["mount", "-o", "remount,size=64m", str(tmp_path / "runs")]

@@ -11,7 +11,6 @@ from typing import Any
 
 import pytest
 
-from reproduce.runs import lock as locks
 from reproduce.runs.lock import NAME, STALE, Lock, adopt, owner, process_start, take
 from reproduce.runs.orphan import ABANDONED, PARENT, Watch, parent_gone
 
@@ -111,7 +110,7 @@ def test_without_locks_and_links(folder: Path, monkeypatch: pytest.MonkeyPatch) 
     def unsupported(*_: object) -> None:
         raise OSError(95, "Operation not supported")
 
-    monkeypatch.setattr(locks.fcntl, "flock", unsupported)
+    monkeypatch.setattr("fcntl.flock", unsupported)
     assert take(folder) is not None
     assert take(folder) is None
     monkeypatch.setattr(Path, "hardlink_to", unsupported)
