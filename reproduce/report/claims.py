@@ -7,7 +7,8 @@ from typing import NamedTuple
 from markupsafe import Markup
 
 from reproduce.experiments import TableSpec
-from reproduce.report.tables import Block, Table, tone
+from reproduce.report.links import tone
+from reproduce.report.tables import Block, Table
 from reproduce.tables.overhead import paper_percent
 from reproduce.tables.render import paper_gain
 

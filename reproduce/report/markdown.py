@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from markdown_it import MarkdownIt
+from markdown_it.renderer import RendererHTML
 from markdown_it.token import Token
 from markupsafe import Markup
 
@@ -51,6 +52,7 @@ class Part(NamedTuple):
 
 #: HTML in Markdown stays text; only what our pages use is on.
 _PARSER = MarkdownIt("commonmark", {"html": False}).enable("table")
+_RENDERER = RendererHTML()
 
 
 def _plain(tokens: Sequence[Token]) -> str:
@@ -80,7 +82,7 @@ def _unlink(token: Token) -> None:
 
 
 def _inline(token: Token) -> Markup:
-    html = _PARSER.renderer.renderInline(token.children or [], _PARSER.options, {})
+    html = _RENDERER.renderInline(token.children or [], _PARSER.options, {})
     return Markup(html)  # noqa: S704 - escaped by the renderer
 
 
@@ -125,7 +127,7 @@ def parse(text: str) -> list[Part]:
             source = str(inside[0].attrGet("src"))
             parts.append(Part("picture", text=inside[0].content, source=source))
         else:
-            html = Markup(_PARSER.renderer.render(group, _PARSER.options, {}))  # noqa: S704 - as above
+            html = Markup(_RENDERER.render(group, _PARSER.options, {}))  # noqa: S704 - as above
             said = _plain(inside) if kind == "paragraph_open" else ""
             items = [_inline(token) for token in group if token.type == "inline"]
             parts.append(Part("prose", html, said, items=items))

@@ -13,10 +13,11 @@ from markupsafe import Markup
 from reproduce.errors import UserError
 from reproduce.files import write_atomically
 from reproduce.report.claims import claim_of
+from reproduce.report.links import anchor
 from reproduce.report.networks import curve_data, networks
 from reproduce.report.pictures import galleries
 from reproduce.report.runs import all_runs, provenance, run_cells
-from reproduce.report.tables import anchor, read_tables
+from reproduce.report.tables import read_tables
 from reproduce.runs.plan import scale_about
 
 #: Most bytes of a page that is handed around.

@@ -1,33 +1,29 @@
-"""Validation images labelled by a baseline and by the network with the loss, where both are at hand.
+"""Validation images labelled by a baseline and by the network with the loss, if both are at hand.
 
 Which images is a rule on the records' ``image_iou``: largest gain, median, largest loss.
 """
 
-import base64
-import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from reproduce.data.catalog import DataSet, data_set
 from reproduce.data.images import read_pair, reduce_image
 from reproduce.data.labels import VOID
 from reproduce.data.samples import Sample
 from reproduce.errors import UserError
+from reproduce.report.images import Labels, choose, image_iou, label_uri, photo_uri
 from reproduce.report.networks import Network
 from reproduce.tables.markdown import CellRun
-
-Labels = NDArray[np.uint8]
 
 #: Points of IoU by which labels may differ from the record: devices round differently.
 TOLERANCE = 2.0
 
-#: Longest side of an embedded picture, and characters of all of them together.
-SIDE, BUDGET = 640, 4_500_000
+#: Characters of all embedded pictures together.
+BUDGET = 4_500_000
 
 
 class Shown(NamedTuple):
@@ -50,48 +46,6 @@ class Gallery(NamedTuple):
     runs: tuple[str, str]
     images: Sequence[Shown]
     legend: Sequence[tuple[str, str]]
-
-
-def choose(base: Mapping[str, float], ours: Mapping[str, float]) -> list[tuple[str, str]]:
-    """Rule and name of the images to show: by gain in IoU, ties by name."""
-    names = [n for n in base if n in ours and np.isfinite(base[n]) and np.isfinite(ours[n])]
-    ranked = sorted(names, key=lambda name: (base[name] - ours[name], name))
-    if not ranked:
-        return []
-    places = {"largest gain": 0, "median": len(ranked) // 2, "largest loss": len(ranked) - 1}
-    found = {ranked[place]: rule for rule, place in reversed(places.items())}
-    return [(rule, name) for name, rule in reversed(found.items())]
-
-
-def image_iou(labels: Labels, truth: Labels) -> float:
-    """Mean IoU in percent over the classes that occur in labels or truth, void left out."""
-    labels, truth = labels[truth != VOID], truth[truth != VOID]
-    classes = np.union1d(labels, truth)
-    both = [
-        ((labels == c) & (truth == c)).sum() / ((labels == c) | (truth == c)).sum() for c in classes
-    ]
-    return 100 * float(np.mean(both)) if both else float("nan")
-
-
-def _uri(image: Image.Image, kind: str, **options: Any) -> str:  # noqa: ANN401 - Pillow's options
-    stream = io.BytesIO()
-    image.save(stream, kind, **options)
-    return f"data:image/{kind};base64," + base64.b64encode(stream.getvalue()).decode()
-
-
-def label_uri(labels: Labels, palette: Sequence[int], clear: Sequence[int]) -> str:
-    """Labels as a palette PNG, some of them transparent."""
-    image = Image.fromarray(labels)
-    image.thumbnail((SIDE, SIDE), Image.Resampling.NEAREST)
-    image.putpalette(palette)
-    alpha = bytes(0 if index in clear else 255 for index in range(256))
-    return _uri(image, "png", transparency=alpha, optimize=True)
-
-
-def _photo(image: NDArray[np.uint8]) -> str:
-    picture = Image.fromarray(image)
-    picture.thumbnail((SIDE, SIDE))
-    return _uri(picture, "webp", quality=85)
 
 
 def _pair(network: Network, runs: Path) -> tuple[CellRun, CellRun] | None:
@@ -157,10 +111,21 @@ def gallery(network: Network, runs: Path, data: Path | None) -> Gallery | None:
         truth_, base, ours = (label_uri(x, known.palette(), clear) for x in (truth, *both))
         height, width = truth.shape
         shown.append(
-            Shown(name, rule, *scores, _photo(image), truth_, (base, ours), (height, width))
+            Shown(
+                name,
+                rule,
+                scores[0],
+                scores[1],
+                photo_uri(image),
+                truth_,
+                (base, ours),
+                (height, width),
+            )
         )
     colours = np.reshape(known.palette(), (-1, 3))
-    legend = [(classes.names[c], "#%02x%02x%02x" % tuple(colours[c])) for c in sorted(present)]
+    legend = [
+        (classes.names[c], f"#{bytes(colours[c].astype(np.uint8)).hex()}") for c in sorted(present)
+    ]
     return Gallery(pair[0].seed, (pair[0].id, pair[1].id), shown, legend)
 
 

@@ -8,7 +8,8 @@ import yaml
 
 from reproduce import __version__
 from reproduce.experiments import Column, Row
-from reproduce.report.tables import Table, anchor
+from reproduce.report.links import anchor
+from reproduce.report.tables import Table
 from reproduce.runs.fingerprint import code_fingerprint
 from reproduce.runs.job import commit
 from reproduce.runs.record import summary
@@ -63,12 +64,8 @@ def show_run(run: CellRun) -> Run:
         ("configuration", record["config_hash"]),
         ("initial weights", str(record["weights"].get("initial", "–"))),
         ("packages", " ".join(f"{k} {v}" for k, v in record.get("packages", {}).items())),
-        (
-            "hardware",
-            f"{hardware['devices']} × {hardware['device']}, threads: "
-            f"{hardware.get('threads', '–')}; {timing['wall_seconds']:.0f} s, "
-            f"{timing['peak_memory_bytes'] / 2**20:.0f} MiB",
-        ),
+        ("hardware", f"{hardware['devices']} × {hardware['device']}"),
+        ("took", f"{timing['wall_seconds']:.0f} s, {timing['peak_memory_bytes'] / 2**20:.0f} MiB"),
         ("date (UTC)", record["date"]),
     ]
     config = yaml.safe_dump(record["config"], sort_keys=False, allow_unicode=True)

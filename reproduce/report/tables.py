@@ -1,15 +1,14 @@
-"""Tables of a scale as the report shows them: the Markdown page in parts, each cell with its runs."""
+"""Tables as the report shows them: the Markdown page in parts, each cell with its runs."""
 
 import base64
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from markupsafe import Markup
-
 from reproduce.errors import UserError
-from reproduce.experiments import Column, Row, TableSpec, table_names
-from reproduce.report.markdown import Cell, Part, parse
+from reproduce.experiments import TableSpec, table_names
+from reproduce.report.links import Grid, link
+from reproduce.report.markdown import Part, parse
 from reproduce.runs.plan import scale_about
 from reproduce.tables.driver import Request, committed_cells, render_cells
 from reproduce.tables.markdown import CellRun
@@ -17,32 +16,6 @@ from reproduce.tables.render import Cells
 
 #: Tables beside the paper's numbered ones, in the order of the report; others come last.
 ORDER = ("details", "heaviside", "curves", "overhead", "ablations")
-
-#: Words that stand where a number would.
-EMPTY = ("", "–", "not run")
-
-
-class Linked(NamedTuple):
-    """A cell with its place among the runs.
-
-    Attributes:
-        html: Content.
-        kind: ``number``, ``paper``, ``verdict`` or nothing.
-        target: Anchor of its runs, if it has any.
-        tone: Of a verdict: ``good``, ``part``, ``bad`` or ``none``.
-    """
-
-    html: Markup
-    kind: str
-    target: str
-    tone: str
-
-
-class Grid(NamedTuple):
-    """A table to show."""
-
-    head: Sequence[tuple[str, str]]
-    rows: Sequence[Sequence[Linked]]
 
 
 class Block(NamedTuple):
@@ -87,61 +60,6 @@ class Table(NamedTuple):
             any(run.record is None for run in cells.runs(row, column.key))
             for row, column in self.spec.cells()
         )
-
-
-def anchor(table: str, row: str = "", column: str = "") -> str:
-    """Id of the runs of a table, a row or a cell."""
-    return "-".join(filter(None, ("cells", table, row, column)))
-
-
-def tone(verdict: str) -> str:
-    """How a verdict is coloured."""
-    first = verdict.partition(" (")[0]
-    if first in ("reproduced", "gain", "seen") or first.startswith(("at most", "less than")):
-        return "good"
-    if first in ("loss", "opposite") or first.startswith("more than"):
-        return "bad"
-    return "part" if first == "weaker" else "none"
-
-
-def _columns(spec: TableSpec, head: str, first: str) -> list[Column]:
-    """Columns that a cell is about: by its heading, else by the beginning of its line."""
-    names = head.removesuffix(", ours").split(" − ")
-    found = [column for column in spec.columns if column.label in names]
-    return found or [column for column in spec.columns if column.label == first]
-
-
-def _linked(spec: TableSpec, row: Row | None, head: str, first: str, cell: Cell) -> Linked:
-    verdict = head == "Verdict"
-    paper = head.removesuffix(" ").endswith("paper")
-    kind = "paper" if paper else "verdict" if verdict else "number" if cell.number else ""
-    target = ""
-    if row is not None and cell.number and not paper and cell.text not in EMPTY:
-        found = [c.key for c in _columns(spec, head, first) if row.has(c)]
-        target = anchor(spec.name, row.key, found[0] if len(found) == 1 else "")
-    return Linked(cell.html, kind, target, tone(cell.text) if verdict else "")
-
-
-def link(spec: TableSpec, part: Part, heading: str) -> Grid:
-    """A table whose numbers lead to their runs.
-
-    A line belongs to the row whose label begins it, else to the one that is the heading's; a line
-    or column named after a column of the table to that column.
-
-    Args:
-        spec: The table.
-        part: What its page shows.
-        heading: Heading above it.
-    """
-    labels = {row.label: row for row in spec.rows}
-    names = [cell.text for cell in part.head]
-    rows = []
-    for line in part.rows:
-        first = line[0].text.removesuffix(" (stale)")
-        row = labels.get(first, labels.get(heading))
-        rows.append([_linked(spec, row, n, first, c) for n, c in zip(names, line, strict=True)])
-    kinds = ["number" if cell.number else "" for cell in part.head]
-    return Grid([*zip(names, kinds, strict=True)], rows)
 
 
 def inline_svg(path: Path) -> str:

@@ -127,7 +127,7 @@
     const box = node("clipPath", { id: clip });
     box.append(node("rect", { x: LEFT, y: TOP, width: WIDTH - LEFT - RIGHT, height: HEIGHT - TOP - BOTTOM }));
     svg.append(box);
-    for (const y of ticks(y0, y1, 4)) {
+    for (const y of ticks(y0, y1, 7)) {
       svg.append(node("line", { class: "axis", x1: LEFT, x2: WIDTH - RIGHT, y1: py(y), y2: py(y) }));
       svg.append(node("text", { x: LEFT - 5, y: py(y) + 4, "text-anchor": "end" }, y));
     }
