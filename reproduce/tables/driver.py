@@ -168,7 +168,7 @@ def cell_runs(request: Request, spec: TableSpec, jobs: Iterable[Job]) -> list[Ce
                 cells.append(CellRun(row.key, column.key, seed, record["id"], record))
                 continue
             name, state, problem = ("", "absent", "")
-            if run is not None:
+            if run is not None and run.state != "absent":  # which the list of records cannot name
                 name, state, problem = run.folder.name, run.state, run.problem
             note = NOTES.get(state, state)
             cells.append(CellRun(row.key, column.key, seed, name, None, note, problem))
