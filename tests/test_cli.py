@@ -195,7 +195,7 @@ def test_two_devices(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "pattern"),
     [
-        (["table", "9"], "unknown table 'table9': expected one of ablations, table1"),
+        (["table", "9"], "unknown table 'table9': expected one of ablations, curves"),
         (["table", "1", "--seeds", "0"], "expected at least 1 seed, got 0"),
         (["table", "1", "--only", "fcn64"], "matches nothing in table1: expected"),
         (["table", "1", "--scale", "lite"], "no data: name the folder of voc with DATA="),

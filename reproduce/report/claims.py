@@ -68,9 +68,13 @@ def _tables(blocks: Sequence[Block], column: str) -> list[Block]:
 
 
 def _verdicts(table: Table) -> list[tuple[str, int, str]]:
-    """Words under *Verdict* and how often, most frequent first."""
+    """Words under *Verdict* and how often, most frequent first.
+
+    Where the page judges the paper's own statements, those alone.
+    """
     words: Counter[str] = Counter()
-    for block in _tables(table.blocks, "Verdict"):
+    judged = _tables(table.blocks, "Verdict")
+    for block in _tables(judged, "The paper") or judged:
         place = [cell.text for cell in block.part.head].index("Verdict")
         words.update(row[place].text for row in block.part.rows)
     return [(word, count, tone(word)) for word, count in words.most_common()]

@@ -71,7 +71,7 @@ def example_runs(root: Path, seeds: int = 1) -> tuple[Path, Path, Path]:
     data = make_voc(root / "data", classes=7)
     known = data_set("reproduce.data.VOCDataModule")
     samples = known.split(data, "val")
-    records = []
+    records: list[dict[str, Any]] = []
     for seed in range(seeds):
         for column in ("baseline", "level_set"):
             record = example_record("fcn32s_resnet101", column, seed, 30)

@@ -1,3 +1,5 @@
+"""Every number leads to its runs."""
+
 import pytest
 
 from reproduce.experiments import read_table

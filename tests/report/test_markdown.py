@@ -1,3 +1,5 @@
+"""Parts of a Markdown page."""
+
 from reproduce.report.markdown import parse
 
 

@@ -1,3 +1,5 @@
+"""The page as text: its numbers, its anchors, and that nothing in it runs or is fetched."""
+
 import json
 import re
 from pathlib import Path
@@ -26,10 +28,9 @@ def _page(tables: Path) -> str:
 def test_claims_count_the_page_verdicts(tables: Path) -> None:
     (table,), absent = read_tables(tables, "demo")
     claim = claim_of(table)
-    assert sum(count for _, count, _ in claim.verdicts) == len(table.spec.rows)
-    assert dict((word, count) for word, count, _ in claim.verdicts)["reproduced"] == 0 + 1 - 1 + (
-        1 if ("reproduced", 1, "good") in claim.verdicts else 0
-    )
+    assert claim.text == "LS loss over Baseline: +0.8 to +3.9 points of mIoU in 7 rows."
+    expected = {("not run", 5, "none"), ("weaker", 1, "part"), ("not seen", 1, "none")}
+    assert set(claim.verdicts) == expected
     assert (table.stale(), table.missing()) == (1, 14)
     assert "table2" in absent
 
@@ -46,7 +47,7 @@ def test_nothing_comes_from_elsewhere(tables: Path) -> None:
     page = _page(tables)
     sources = re.findall(r"""(?:src|href)=["']?([^"'\s>]+)""", page)
     links = [s for s in sources if not s.startswith(("data:", "#", "https://"))]
-    assert links == ["x"]  # the escaped text of the evil record
+    assert set(links) == {"x"}  # the escaped text of the evil record
     assert "default-src 'none'" in page
     assert "@import" not in page
     assert "url(http" not in page

@@ -1,3 +1,5 @@
+"""Which images are shown, and that they are those of the records."""
+
 from pathlib import Path
 
 import numpy as np
