@@ -4,10 +4,11 @@ What is timed runs from the decoded image in memory to its labels in memory, for
 time: transfers to and from the device count, reading and decoding do not.
 """
 
+import contextlib
 import os
 import statistics
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -101,6 +102,17 @@ def _summary(rounds: list[list[float]]) -> dict[str, Any]:
     return {"seconds": seconds, "median": median, "quartiles": [low, high]}
 
 
+@contextlib.contextmanager
+def _threads(count: int) -> Iterator[None]:
+    """Let torch work with so many threads."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
 @torch.inference_mode()
 def measure_throughput(
     network: SegmentationModule,
@@ -108,24 +120,30 @@ def measure_throughput(
     crf: DenseCRF,
     *,
     workers: int,
+    threads: int,
     rounds: int,
 ) -> dict[str, Any]:
     """Seconds for all images: network alone, CRF alone in a pool, and both at the same time.
+
+    All three have the same threads and processes, so that both at once take as long as the slower
+    one alone unless they are in each other's way.
 
     Args:
         network: Network, evaluating.
         images: uint8 ``(3, H, W)``; their probabilities are all held in memory.
         crf: The CRF.
         workers: Processes of the pool, which are started beforehand.
+        threads: Threads of the network on a processor.
         rounds: Interleaved rounds.
 
     Returns:
-        ``workers``, ``iterations``, ``seconds`` (of ``network``, ``crf`` and ``both``, a number for
-        each round) and ``ratio``: the median of both / max(network, crf); 1 if nothing is lost.
+        ``workers``, ``threads``, ``iterations``, ``seconds`` (of ``network``, ``crf`` and ``both``,
+        a number for each round) and ``ratio``: the median of both / max(network, crf); 1 if nothing
+        is lost.
     """
     pixels = [image.permute(1, 2, 0).contiguous() for image in images]
     maps = [network_probabilities(network, image) for image in images]
-    with CRFPool(crf, workers, queue=2 * max(workers, 1)) as pool:
+    with _threads(threads), CRFPool(crf, workers, queue=2 * max(workers, 1)) as pool:
 
         def refine(probabilities: Callable[[int], Tensor], count: int) -> None:
             for index in range(count):
@@ -149,6 +167,7 @@ def measure_throughput(
     ratio = statistics.median(both / max(alone) for both, *alone in turns)
     return {
         "workers": workers,
+        "threads": threads,
         "iterations": crf.iterations,
         "seconds": seconds,
         "ratio": ratio,
@@ -175,7 +194,8 @@ def measure_inference(
         images: Decoded images, uint8 ``(3, H, W)`` of any sizes.
         crf: Parameters of the CRF.
         iterations: Its numbers of iterations; the most are those of the throughput.
-        workers: Processes of the pool for the throughput; ``None``: one per core.
+        workers: Processes of the pool for the throughput; ``None``: one per core, but for the one
+            core that a network on the processor has then for itself.
         warmup: Images that go through every method beforehand, unrecorded.
         rounds: Passes over the images; an image counts with the median of its passes.
 
@@ -202,14 +222,17 @@ def measure_inference(
         methods[name] = lambda i, chosen=chosen: crf_labels(baseline, images[i], chosen)  # type: ignore[misc]
     device = baseline.device
     seconds = interleaved(methods, len(images), warmup=warmup, rounds=rounds, now=_clock(device))
-    cores = os.cpu_count() or 1
+    cores, beside = os.cpu_count() or 1, device.type == "cpu"
+    if workers is None:
+        workers = max(cores - beside, 1)
     return {
         "methods": {name: _summary(turns) for name, turns in seconds.items()},
         "throughput": measure_throughput(
             baseline,
             images,
             replace(crf, iterations=max(iterations)),
-            workers=cores if workers is None else workers,
+            workers=workers,
+            threads=1 if beside else torch.get_num_threads(),
             rounds=rounds,
         ),
         "images": len(images),

@@ -218,7 +218,6 @@ def _time(place: _Place) -> dict[str, Any]:
             other,
             [image.to(place.device) for image in images],
             place.crf(),
-            workers=place.job["workers"],
         )
     }
 

@@ -26,8 +26,10 @@ EVALUATION = (
     "reproduce.postprocess.crf",
     "reproduce.postprocess.scoring",
     "reproduce.postprocess.search",
-    "reproduce.postprocess.timing",
 )
+
+#: What seconds per image depend on beside those.
+TIMING = ("reproduce.postprocess.timing",)
 
 #: What the measurement of a training step depends on beside those; it evaluates nothing.
 OVERHEAD = ("reproduce.bench.overhead",)
@@ -144,6 +146,9 @@ def code_fingerprint(config: Mapping[str, Any]) -> str:
         for path in _class_paths(config)
         if path.startswith("reproduce.")
     }
-    if "evaluation" in config:
-        named |= set(OVERHEAD if "overhead" in config["evaluation"] else EVALUATION)
+    evaluation = config.get("evaluation", {})
+    if "overhead" in evaluation:
+        named |= set(OVERHEAD)
+    elif evaluation:
+        named |= {*EVALUATION, *(TIMING if "timing" in evaluation else ())}
     return _hash_modules(imported_modules(frozenset(named | set(COMMON))))

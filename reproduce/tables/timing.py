@@ -87,19 +87,23 @@ def _line(cells: Cells, timed: Timed, row: Row, column: Column) -> list[str]:
 
 
 HEAD = ["Method", "s/image, ours", "paper", "relative, ours", "paper", "mIoU, ours", "paper"]
-POOL_HEAD = ["Network", "network alone", "CRFs alone", "both at once", "in turn", "time of both"]
+POOL_HEAD = [
+    *("Network", "threads + processes", "network alone", "CRFs alone"),
+    *("both at once", "in turn", "time of both"),
+]
 
 
 def _pool_line(row: Row, timed: Timed) -> list[str]:
     """Images per second, and both / max(network, CRF)."""
     if not timed.inference:
-        return [row.label, *[timed.note] * 5]
+        return [row.label, *[timed.note] * 6]
     pool = timed.inference["throughput"]
     in_turn = timed.seconds(f"crfs{pool['iterations']}")
     totals = [spread(pool["seconds"][name]).median for name in ("network", "crf", "both")]
     rates = [len(in_turn) / total for total in (*totals, sum(in_turn))]
     return [
         row.label,
+        f"{pool['threads']} + {pool['workers']}",
         *(f"{_digits(rate)}{timed.mark}" for rate in rates),
         f"×{pool['ratio']:.2f}{timed.mark}",
     ]
@@ -114,9 +118,8 @@ def _hardware(timed: Timed) -> str:
     extent = f"{low}×{wide}" if sizes[0] == sizes[-1] else f"{low}×{wide} to {high}×{broad}"
     return (
         f"Network on {escape(facts['network'])} (threads: {facts['network_threads']}), "
-        f"CRFs on {escape(facts['crf'])} (threads: {facts['crf_threads']}; pool: "
-        f"{found['throughput']['workers']} processes on {facts['cores']} cores). "
-        f"{found['images']} images of {extent} pixels, {found['classes']} classes; "
+        f"CRFs on {escape(facts['crf'])} (threads: {facts['crf_threads']}), "
+        f"{facts['cores']} cores. {found['images']} images of {extent} pixels, {found['classes']} classes; "
         f"{found['rounds']} rounds after {found['warmup']} images to warm up."
     )
 
@@ -145,9 +148,9 @@ half-width of the 95 % interval (Student's t) over seeds. The paper's seconds ar
 ## CRFs beside the network
 
 Beyond the paper: images per second when processes refine images while the network works on the
-next. *in turn*: one process, one after another, as above. *time of both*: that of both at once over
-that of the slower one alone: ×1 hides the other wholly. Where the network is on the processor too,
-both share its cores.
+next. A network on the processor has one thread here, and the CRFs have a process on each core that
+is left; each of the two alone has the same. *in turn*: one process, one after another, as above.
+*time of both*: that of both at once over that of the slower one alone: ×1 hides the other wholly.
 
 {pool}
 
@@ -184,7 +187,7 @@ def render_timing(spec: TableSpec, scale: str, about: str, runs: Sequence[CellRu
         hardware="\n\n".join(hardware) or "Not measured yet.",
         networks="\n\n".join(networks),
         name=spec.name,
-        pool="\n".join(grid(POOL_HEAD, pool, "-xxxxx")),
+        pool="\n".join(grid(POOL_HEAD, pool, "-xxxxxx")),
         runs=runs_section(runs),
     )
 

@@ -136,7 +136,7 @@ def test_an_image_counts_with_the_median_of_its_rounds() -> None:
 
 def test_ratio_of_the_throughput(found: dict[str, Any]) -> None:
     pool = found["throughput"]
-    assert (pool["workers"], pool["iterations"]) == (1, 10)
+    assert (pool["workers"], pool["threads"], pool["iterations"]) == (1, 1, 10)
     rounds = zip(*(pool["seconds"][name] for name in ("both", "network", "crf")), strict=True)
     ratios = [both / max(network, crf) for both, network, crf in rounds]
     assert len(ratios) == 3
@@ -200,11 +200,26 @@ def test_the_pool_gets_the_images_and_their_probabilities(
             super().submit(key, image, probabilities)
 
     monkeypatch.setattr(timing, "CRFPool", Spy)
-    measure_throughput(net, images, CRF, workers=0, rounds=2)
+    before = torch.get_num_threads()
+    measure_throughput(net, images, CRF, workers=0, threads=before + 1, rounds=2)
+    assert torch.get_num_threads() == before
     assert [key for key, *_ in given] == [0, 1, 2] * 4  # two rounds of the CRF alone and beside
     for key, image, probabilities in given:
         assert torch.equal(image, images[key].permute(1, 2, 0))
         assert torch.equal(probabilities, network_probabilities(net, images[key]))
+
+
+@pytest.mark.parametrize(("cores", "workers"), [(1, 1), (2, 1), (16, 15)])
+def test_network_and_pool_share_the_cores(
+    cores: int, workers: int, images: list[Tensor], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def throughput(*_: object, **given: Any) -> dict[str, Any]:
+        return given
+
+    monkeypatch.setattr(timing, "measure_throughput", throughput)
+    monkeypatch.setattr(timing.os, "cpu_count", lambda: cores)
+    found = measure_inference(network(0), network(1), images, CRF, rounds=1)
+    assert found["throughput"] == {"workers": workers, "threads": 1, "rounds": 1}
 
 
 def test_the_device_is_synchronised_before_each_time_stamp(

@@ -82,6 +82,19 @@ def test_what_counts(package: Path, file: str, counts: bool) -> None:
     assert (code_fingerprint(CONFIG) != before) is counts
 
 
+def test_the_clock_counts_for_timing_only(package: Path) -> None:
+    evaluations = ({}, {"crf": None}, {"timing": {}, "crf": None})
+    configs = [{**CONFIG, "evaluation": e} if e else CONFIG for e in evaluations]
+    before = [code_fingerprint(config) for config in configs]
+    assert len(set(before)) == 3
+    path = package / "postprocess/timing.py"
+    path.write_text(path.read_text() + "\nCHANGED = 1\n")
+    for cached in (fingerprint.imported_modules, fingerprint._hash_modules):
+        cached.cache_clear()
+    after = [code_fingerprint(config) for config in configs]
+    assert [a == b for a, b in zip(after, before, strict=True)] == [True, True, False]
+
+
 def test_classes_of_others_do_not_count() -> None:
     foreign = {**CONFIG, "extra": {"class_path": "torch.nn.Linear"}}
     assert code_fingerprint(foreign) == code_fingerprint(CONFIG)
