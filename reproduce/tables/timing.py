@@ -120,7 +120,8 @@ def _hardware(timed: Timed) -> str:
         f"Network on {escape(facts['network'])} (threads: {facts['network_threads']}), "
         f"CRFs on {escape(facts['crf'])} (threads: {facts['crf_threads']}), "
         f"{facts['cores']} cores. {found['images']} images of {extent} pixels, "
-        f"{found['classes']} classes; {found['rounds']} rounds after {found['warmup']} images to warm up."
+        f"{found['classes']} classes; "
+        f"{found['rounds']} rounds after {found['warmup']} images to warm up."
     )
 
 

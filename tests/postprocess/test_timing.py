@@ -217,7 +217,7 @@ def test_network_and_pool_share_the_cores(
         return given
 
     monkeypatch.setattr(timing, "measure_throughput", throughput)
-    monkeypatch.setattr(timing.os, "cpu_count", lambda: cores)
+    monkeypatch.setattr("os.cpu_count", lambda: cores)
     found = measure_inference(network(0), network(1), images, CRF, rounds=1)
     assert found["throughput"] == {"workers": workers, "threads": 1, "rounds": 1}
 

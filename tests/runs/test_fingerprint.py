@@ -83,8 +83,8 @@ def test_what_counts(package: Path, file: str, counts: bool) -> None:
 
 
 def test_the_clock_counts_for_timing_only(package: Path) -> None:
-    evaluations = ({}, {"crf": None}, {"timing": {}, "crf": None})
-    configs = [{**CONFIG, "evaluation": e} if e else CONFIG for e in evaluations]
+    parts: list[dict[str, Any]] = [{}, {"crf": None}, {"timing": {}, "crf": None}]
+    configs = [{**CONFIG, "evaluation": part} if part else CONFIG for part in parts]
     before = [code_fingerprint(config) for config in configs]
     assert len(set(before)) == 3
     path = package / "postprocess/timing.py"
