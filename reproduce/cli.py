@@ -130,6 +130,17 @@ def _check(options: argparse.Namespace) -> int:
     from reproduce.tables.check import check_tables
 
     print(check_tables(options.out))
+    if options.out.resolve() == (REPOSITORY / "tables").resolve():
+        from reproduce.report.reproduction import check_reproduction
+
+        print(check_reproduction(options.out))
+    return 0
+
+
+def _claims(options: argparse.Namespace) -> int:
+    from reproduce.report.reproduction import write_reproduction
+
+    print(write_reproduction(options.tables, options.out))
     return 0
 
 
@@ -240,8 +251,12 @@ def build_parser() -> argparse.ArgumentParser:
     data.add_argument("--data", type=Path, help="its root (default: data; generated: data/NAME)")
     data.add_argument("--runs", type=Path, default=Path("runs"), help="where checks are remembered")
     _add_bench(command("bench", _bench, "ratios of time and memory, measured in one process"))
-    check = command("check", _check, "that committed tables are what their records give")
+    check = command("check", _check, "that committed pages are what their records give")
     check.add_argument("--out", type=Path, default=REPOSITORY / "tables", help="folder of tables")
+    claims = command("claims", _claims, "the paper's claims, what was found, and at what cost")
+    page = REPOSITORY / "docs" / "reproduction.md"
+    claims.add_argument("--out", type=Path, default=page, help="the page")
+    claims.add_argument("--tables", type=Path, default=REPOSITORY / "tables", help="their folder")
     report = command("report", _report, "one HTML page of all tables and their runs")
     report.add_argument("--scale", choices=SCALES, default="demo")
     report.add_argument("--out", type=Path, default=Path("build/report.html"), help="the page")

@@ -32,5 +32,7 @@ def test_a_data_module_of_the_user(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     with pytest.raises(UserError, match=r"own_data.No cannot be imported \(.+'No'"):
         data_set("own_data.No")
     for unknown in ("reproduce.data.NoDataModule", "voc"):
-        with pytest.raises(UserError, match="unknown data .+ expected one of reproduce.data.VOC"):
+        with pytest.raises(
+            UserError, match=r"unknown data .+ expected one of reproduce\.data\.VOC"
+        ):
             data_set(unknown)
