@@ -23,7 +23,7 @@ LIMIT = 400_000
 
 
 def read() -> Any:
-    return nbformat.read(PATH, as_version=4)  # type: ignore[no-untyped-call]
+    return nbformat.read(PATH, as_version=4)
 
 
 def code_cells(notebook: Any) -> list[Any]:
@@ -60,7 +60,7 @@ def executed(tmp_path_factory: pytest.TempPathFactory) -> Any:
         cell.outputs = [output for output in cell.outputs if output.get("name") != "stderr"]
     if RENEW:
         notebook.metadata.language_info = {"name": "python"}
-        nbformat.write(notebook, PATH)  # type: ignore[no-untyped-call]
+        nbformat.write(notebook, PATH)
     return notebook
 
 
