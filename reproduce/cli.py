@@ -140,7 +140,7 @@ def _check(options: argparse.Namespace) -> int:
 def _claims(options: argparse.Namespace) -> int:
     from reproduce.report.reproduction import write_reproduction
 
-    print(write_reproduction(options.tables, options.out))
+    print(write_reproduction(options.tables))
     return 0
 
 
@@ -253,9 +253,9 @@ def build_parser() -> argparse.ArgumentParser:
     _add_bench(command("bench", _bench, "ratios of time and memory, measured in one process"))
     check = command("check", _check, "that committed pages are what their records give")
     check.add_argument("--out", type=Path, default=REPOSITORY / "tables", help="folder of tables")
-    claims = command("claims", _claims, "the paper's claims, what was found, and at what cost")
-    page = REPOSITORY / "docs" / "reproduction.md"
-    claims.add_argument("--out", type=Path, default=page, help="the page")
+    claims = command(
+        "claims", _claims, "docs/reproduction.md and the README's table, from the records"
+    )
     claims.add_argument("--tables", type=Path, default=REPOSITORY / "tables", help="their folder")
     report = command("report", _report, "one HTML page of all tables and their runs")
     report.add_argument("--scale", choices=SCALES, default="demo")

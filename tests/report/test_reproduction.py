@@ -6,14 +6,17 @@ from pathlib import Path
 
 import pytest
 
-from reproduce.cli import main
 from reproduce.errors import UserError
 from reproduce.experiments import REPOSITORY
 from reproduce.report.evidence import Evidence, Gain, read_evidence
 from reproduce.report.reproduction import (
+    FIRST_MARK,
+    LAST_MARK,
+    README,
     check_reproduction,
     conclusions,
     render_reproduction,
+    with_gains,
     write_reproduction,
 )
 from reproduce.tables.driver import committed_cells, render_cells
@@ -38,7 +41,7 @@ def tables(tmp_path: Path) -> Path:
 
 
 def test_the_committed_page_is_what_the_records_give() -> None:
-    assert "is what the records give" in check_reproduction(TABLES)
+    assert "are what the records give" in check_reproduction(TABLES)
 
 
 def test_gains_and_verdicts(tables: Path) -> None:
@@ -91,29 +94,41 @@ def test_conclusions_follow_from_the_intervals(committed: Evidence) -> None:
 
 
 def test_absent_scales_are_named(tables: Path) -> None:
-    page = render_reproduction(tables)
+    page = render_reproduction([read_evidence(tables, "demo")])
     assert "## Evidence at lite and paper scale\n\nNone: no table was made." in page
     assert not re.search(r"<script|<img", page)
     with pytest.raises(UserError, match="make table1 writes the first"):
-        render_reproduction(tables / "none")
+        check_reproduction(tables / "none")
 
 
-def test_another_page_is_refused(tables: Path, tmp_path: Path) -> None:
-    page = tmp_path / "reproduction.md"
-    with pytest.raises(UserError, match="run make claims and commit it"):
-        check_reproduction(tables, page)
-    words = ["claims", "--tables", str(tables), "--out", str(page)]
-    assert main(words) == 0
-    assert "is what the records give" in check_reproduction(tables, page)
+def test_the_table_in_the_readme(tables: Path) -> None:
+    text = f"a\n{FIRST_MARK}old\n{LAST_MARK}\nb\n"
+    made = with_gains(text, [read_evidence(tables, "demo")])
+    assert made.startswith(f"a\n{FIRST_MARK}| Method | Gain, ours | Gain, paper | Verdict |\n")
+    assert "| FCN-32s-ResNet101 | +2.00 ± 0.00 | +3.8 | weaker |\n" in made
+    assert made.endswith(f"|\n{LAST_MARK}\nb\n")
+    assert made.count("\n| ") == 9
+    assert with_gains("no marks", []) == "no marks"
+    assert README.read_text().count(FIRST_MARK) == 1
+
+
+def test_other_pages_are_refused(tables: Path, tmp_path: Path) -> None:
+    page, readme = tmp_path / "reproduction.md", tmp_path / "README.md"
+    readme.write_text(f"{FIRST_MARK}{LAST_MARK}")
+    with pytest.raises(UserError, match=r"reproduction.md is not .+: run make claims and commit"):
+        check_reproduction(tables, page, readme)
+    assert write_reproduction(tables, page, readme).startswith(f"written to {page}")
+    assert "are what the records give" in check_reproduction(tables, page, readme)
+    readme.write_text(readme.read_text().replace("+2.00", "+3.00"))
+    with pytest.raises(UserError, match=r"README.md is not what the records give"):
+        check_reproduction(tables, page, readme)
+    write_reproduction(tables, page, readme)
     record = example_record("fcn8s_resnet101", "baseline", 0, 50.0)
-    example_tables(tmp_path / "other", [record])
-    other = tmp_path / "other" / "tables"
+    other = example_tables(tmp_path / "other", [record])
     index = other / "demo" / "table1.json"
     index.with_suffix(".md").write_text(render_cells(*committed_cells(index)))
-    with pytest.raises(UserError, match="is not what the records give"):
-        check_reproduction(other, page)
-    assert write_reproduction(other, page) == f"written to {page}"
-    check_reproduction(other, page)
+    with pytest.raises(UserError, match=r"reproduction.md is not what the records give"):
+        check_reproduction(other, page, readme)
 
 
 def test_no_result_is_typed_by_hand() -> None:
