@@ -253,9 +253,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_bench(command("bench", _bench, "ratios of time and memory, measured in one process"))
     check = command("check", _check, "that committed pages are what their records give")
     check.add_argument("--out", type=Path, default=REPOSITORY / "tables", help="folder of tables")
-    claims = command(
-        "claims", _claims, "docs/reproduction.md and the README's table, from the records"
-    )
+    claims = command("claims", _claims, "write docs/reproduction.md and the README's table")
     claims.add_argument("--tables", type=Path, default=REPOSITORY / "tables", help="their folder")
     report = command("report", _report, "one HTML page of all tables and their runs")
     report.add_argument("--scale", choices=SCALES, default="demo")
