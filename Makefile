@@ -19,7 +19,7 @@ OPTIONS = --scale $(SCALE) --seeds $(SEEDS) --runs $(RUNS) --launcher $(LAUNCHER
 TABLES := table1 table2 table3 table4 table5 details heaviside curves ablations overhead
 DATA_SETS := data-voc data-context data-cityscapes data-camvid
 
-.PHONY: help setup $(TABLES) tables report test lint format types check bench data-demo clean
+.PHONY: help setup $(TABLES) tables claims report test lint format types check bench data-demo clean
 .PHONY: data-voc data-context data-cityscapes data-camvid
 
 help: ## Show this list
@@ -56,6 +56,9 @@ $(TABLES):
 	@$(BIN)/reproduce table $@ $(OPTIONS)
 
 tables: $(TABLES) ## All tables
+
+claims: $(READY) ## What the tables say of the paper's claims: docs/reproduction.md
+	@$(BIN)/reproduce claims
 
 report: $(READY) ## One HTML page of all tables and their runs: build/report.html
 	@$(BIN)/reproduce report --scale $(SCALE) --runs $(RUNS) $(if $(DATA),--data $(DATA))

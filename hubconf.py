@@ -1,6 +1,7 @@
 """Entry points of ``torch.hub``: the paper's architectures, and networks trained here."""
 
 from collections.abc import Callable as _Callable
+from collections.abc import Sequence as _Sequence
 from typing import Any as _Any
 
 from reproduce.experiments import EXPERIMENTS as _EXPERIMENTS
@@ -48,12 +49,13 @@ deeplab_resnet101 = _architecture("deeplab_resnet101")
 deeplab_msc_resnet101 = _architecture("deeplab_msc_resnet101")
 
 
-def level_set_network(path: str) -> _SegmentationModule:
+def level_set_network(path: str, allow: _Sequence[str] = ()) -> _SegmentationModule:
     """A network trained here, in evaluation mode.
 
     Args:
         path: A run's folder, its ``last.ckpt``, or a file of ``reproduce export``.
+        allow: Modules of yours whose classes the checkpoint may name.
     """
     from reproduce.segment import load_network
 
-    return load_network(path)
+    return load_network(path, allow)

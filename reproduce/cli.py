@@ -9,6 +9,7 @@ from pathlib import Path
 from reproduce import __version__
 from reproduce.errors import UserError
 from reproduce.experiments import REPOSITORY, SCALES
+from reproduce.own import search_here
 
 LIGHTNING_COMMANDS = ("fit", "validate", "test", "predict")
 
@@ -84,13 +85,13 @@ def _runs(options: argparse.Namespace) -> int:
 
 
 def _data(options: argparse.Namespace) -> int:
-    from reproduce.data.catalog import DATA_SETS
+    from reproduce.data.catalog import DATA_SETS, data_set
     from reproduce.data.verify import verify
 
     known = {data.name: data for data in DATA_SETS.values()}
-    if options.name not in known:
+    if options.name not in known and "." not in options.name:
         raise UserError(f"unknown data {options.name!r}: expected one of {', '.join(known)}")
-    data = known[options.name]
+    data = known[options.name] if options.name in known else data_set(options.name)
     root = options.data or (Path("data") / data.name if data.make else Path("data"))
     if options.action == "prepare":
         from reproduce.data.prepare import prepare
@@ -129,6 +130,17 @@ def _check(options: argparse.Namespace) -> int:
     from reproduce.tables.check import check_tables
 
     print(check_tables(options.out))
+    if options.out.resolve() == (REPOSITORY / "tables").resolve():
+        from reproduce.report.reproduction import check_reproduction
+
+        print(check_reproduction(options.out))
+    return 0
+
+
+def _claims(options: argparse.Namespace) -> int:
+    from reproduce.report.reproduction import write_reproduction
+
+    print(write_reproduction(options.tables))
     return 0
 
 
@@ -142,6 +154,7 @@ def _segment(options: argparse.Namespace) -> int:
         crf=options.crf,
         level_set=options.level_set,
         tile=options.tile,
+        allow=options.allow,
     )
     return segment_pictures(request)
 
@@ -149,7 +162,7 @@ def _segment(options: argparse.Namespace) -> int:
 def _export(options: argparse.Namespace) -> int:
     from reproduce.export import export_network
 
-    print(export_network(options.run_folder, options.out))
+    print(export_network(options.run_folder, options.out, options.allow))
     return 0
 
 
@@ -234,12 +247,14 @@ def build_parser() -> argparse.ArgumentParser:
     runs.add_argument("--runs", type=Path, default=Path("runs"))
     data = command("data", _data, "fetch or generate a data set, or check every file of one")
     data.add_argument("action", choices=("prepare", "verify"), help="prepare verifies at its end")
-    data.add_argument("name", help="such as shapes, voc or camvid: docs/data.md lists them")
+    data.add_argument("name", help="such as shapes or voc (docs/data.md), or MODULE.CLASS of yours")
     data.add_argument("--data", type=Path, help="its root (default: data; generated: data/NAME)")
     data.add_argument("--runs", type=Path, default=Path("runs"), help="where checks are remembered")
     _add_bench(command("bench", _bench, "ratios of time and memory, measured in one process"))
-    check = command("check", _check, "that committed tables are what their records give")
+    check = command("check", _check, "that committed pages are what their records give")
     check.add_argument("--out", type=Path, default=REPOSITORY / "tables", help="folder of tables")
+    claims = command("claims", _claims, "write docs/reproduction.md and the README's table")
+    claims.add_argument("--tables", type=Path, default=REPOSITORY / "tables", help="their folder")
     report = command("report", _report, "one HTML page of all tables and their runs")
     report.add_argument("--scale", choices=SCALES, default="demo")
     report.add_argument("--out", type=Path, default=Path("build/report.html"), help="the page")
@@ -265,6 +280,9 @@ def _add_own_pictures(command: Callable[..., argparse.ArgumentParser]) -> None:
     export = command("export", _export, "a trained network as one file, with a model card")
     export.add_argument("run_folder", type=Path, metavar="RUN", help="its folder or id")
     export.add_argument("--out", type=Path, required=True, metavar="FILE.safetensors")
+    for sub in (segment, export):
+        text = "a module of yours whose classes the checkpoint may name (repeatable)"
+        sub.add_argument("--allow", action="append", default=[], metavar="MODULE", help=text)
 
 
 def _dispatch(arguments: list[str]) -> int:
@@ -301,6 +319,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         Exit status: 0 done, 1 some runs failed, 2 the user's mistake (one line, no traceback).
     """
+    search_here()
     try:
         return _dispatch(list(sys.argv[1:] if arguments is None else arguments))
     except UserError as error:

@@ -121,7 +121,8 @@ def compose(
 
     Args:
         arch: Name of a file in ``arch/``.
-        data: Data set of the paper; the scale says which file in ``data/`` stands for it.
+        data: Data set. The scale may say which file in ``data/`` stands for it; one that it does
+            not name stands for itself.
         loss: Name of a file in ``loss/``.
         scale: Name of a file in ``scale/``.
         folder: The folder of experiments.
@@ -131,12 +132,9 @@ def compose(
     """
     scaling = read_yaml(folder / "scale" / f"{scale}.yaml")
     _check_keys(f"scale/{scale}.yaml", scaling, {"about", "data", "all", "arch", "crf"})
-    substitutes = scaling.get("data", {})
-    if data not in substitutes:
-        raise UserError(f"scale/{scale}.yaml has no data for {data}: add it under data")
     parts = [
         read_yaml(folder / "arch" / f"{arch}.yaml"),
-        read_yaml(folder / "data" / f"{substitutes[data]}.yaml"),
+        read_yaml(folder / "data" / f"{scaling.get('data', {}).get(data, data)}.yaml"),
         read_yaml(folder / "loss" / f"{loss}.yaml"),
         scaling.get("all", {}),
         scaling.get("arch", {}).get(arch, {}),
@@ -214,7 +212,7 @@ class TableSpec:
         name: Such as ``table1``.
         title: Heading.
         about: What the table is for, where its title does not say it.
-        data: Data set of the paper.
+        data: Data set of the paper, or a file in ``data/``.
         rows: Rows.
         columns: Columns.
         gain: Column whose gain is looked at, and column it is measured against.

@@ -1,6 +1,7 @@
 """``reproduce export``: a trained network as one safetensors file, with a model card."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 from reproduce import __version__
@@ -13,7 +14,7 @@ from reproduce.segment.network import trained_network
 from reproduce.segment.source import crf_options, read_source
 
 
-def export_network(run: Path, out: Path) -> str:
+def export_network(run: Path, out: Path, allow: Sequence[str] = ()) -> str:
     """Write the weights of a completed run, with what is needed to use them, and its card.
 
     The metadata of the file are texts: ``config``, ``classes``, ``scores``, ``crf`` and ``data`` as
@@ -23,6 +24,7 @@ def export_network(run: Path, out: Path) -> str:
     Args:
         run: As for :func:`reproduce.segment.load_network`.
         out: ``FILE.safetensors``; the card is ``FILE.md``.
+        allow: As for :func:`reproduce.segment.load_network`.
 
     Returns:
         A line that names both.
@@ -43,7 +45,7 @@ def export_network(run: Path, out: Path) -> str:
     record = read_record(path)
     if record["state"] != "completed":
         raise UserError(f"run {record['id']} has {record['state']}: expected a completed run")
-    network = trained_network(source)  # nothing is exported that cannot be loaded
+    network = trained_network(source, allow)  # nothing is exported that cannot be loaded
     plain = {key: record[key] for key in ("experiment", "scale", "code")}
     facts = {
         "format": "pt",

@@ -221,7 +221,6 @@ def edit(path: Path, change: Any) -> None:
             r"unknown key 'architecture', expected arch, choose, columns",
         ),
         ("arch/fcn32s_resnet101.yaml", lambda v: v.update(modle={}), r"unknown key 'modle'"),
-        ("scale/demo.yaml", lambda v: v.pop("data"), r"has no data for voc"),
         (
             "scale/demo.yaml",
             lambda v: v["all"]["model"].update(class_path="reproduce.models.FCN"),
@@ -245,6 +244,8 @@ def test_mistakes_in_names(copy: Path) -> None:
         read_table("9")
     with pytest.raises(UserError, match=r"no arch/alexnet.yaml: expected one of deeplab_largefov"):
         compose("alexnet", "voc", "level_set", "demo")
+    with pytest.raises(UserError, match=r"no data/ade20k.yaml: expected one of camvid"):
+        compose("fcn8s_resnet101", "ade20k", "level_set", "demo")
     with pytest.raises(UserError, match=r"--only fcn64 matches nothing .* fcn32s_resnet101"):
         read_table("1").cells("fcn64")
     (copy / "table1.yaml").write_text("rows: [")

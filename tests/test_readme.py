@@ -32,6 +32,7 @@ ELSEWHERE = {
         f"make {name}": "test_experiments.py::test_other_cells_run and runs/test_evaluate.py"
         for name in ("table4", "table5", "details", "heaviside", "curves", "overhead", "ablations")
     },
+    "make claims": "report/test_reproduction.py",
     "make report": "report/test_page.py",
     "make test": "this very run",
 }

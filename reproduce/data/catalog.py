@@ -14,6 +14,7 @@ from reproduce.data.samples import Sample
 from reproduce.data.shapes import make_shapes
 from reproduce.data.streets import make_streets
 from reproduce.errors import UserError
+from reproduce.own import import_own
 
 
 class DataSet(NamedTuple):
@@ -114,9 +115,20 @@ DATA_SETS = {
 def data_set(class_path: str) -> DataSet:
     """Data set of a data module.
 
+    Args:
+        class_path: A key of :data:`DATA_SETS`, or a class outside of this package, which is
+            imported and whose attribute ``data`` is taken.
+
     Raises:
-        UserError: If the class is none of ours.
+        UserError: If there is no such class, or it has no data set.
     """
-    if class_path not in DATA_SETS:
+    if class_path in DATA_SETS:
+        return DATA_SETS[class_path]
+    if class_path.startswith("reproduce.") or "." not in class_path:
         raise UserError(f"unknown data {class_path!r}: expected one of {', '.join(DATA_SETS)}")
-    return DATA_SETS[class_path]
+    found = getattr(import_own(class_path), "data", None)
+    if not isinstance(found, DataSet):
+        raise UserError(
+            f"{class_path} has no attribute data with a DataSet: docs/experiments.md has an example"
+        )
+    return found

@@ -83,11 +83,18 @@ def _blocks(spec: TableSpec, parts: Sequence[Part], folder: Path) -> Iterator[Bl
             yield Block(part)
 
 
-def read_report_table(index: Path) -> Table:
-    """A committed table, through the Markdown that its records give."""
+def read_report_table(index: Path, *, committed: bool = False) -> Table:
+    """A committed table, through the Markdown that its records give.
+
+    Args:
+        index: Its list of records.
+        committed: Take the Markdown as it stands beside; ``reproduce check`` tells if it is right.
+    """
     request, spec, runs = committed_cells(index)
     about = scale_about(request.scale)
-    parts = [p for p in parse(render_cells(request, spec, runs)) if p.text != about][1:]
+    page = index.with_suffix(".md")
+    text = page.read_text("utf-8") if committed else render_cells(request, spec, runs)
+    parts = [p for p in parse(text) if p.text != about][1:]
     end = next(i for i, p in enumerate(parts) if (p.kind, p.text) == ("heading", "Runs"))
     notes = [part for part in parts[end:] if part.kind == "prose"]
     start = next(i for i, part in enumerate(parts) if part.kind != "prose")
@@ -95,8 +102,15 @@ def read_report_table(index: Path) -> Table:
     return Table(spec, request, runs, [*parts[:start], *notes], blocks)
 
 
-def read_tables(folder: Path, scale: str) -> tuple[list[Table], list[str]]:
+def read_tables(
+    folder: Path, scale: str, *, committed: bool = False
+) -> tuple[list[Table], list[str]]:
     """Tables of a scale, and names of those that were not made yet.
+
+    Args:
+        folder: Folder of all scales.
+        scale: Scale.
+        committed: As for :func:`read_report_table`.
 
     Raises:
         UserError: If there is none.
@@ -109,4 +123,5 @@ def read_tables(folder: Path, scale: str) -> tuple[list[Table], list[str]]:
         raise UserError(
             f"no tables in {folder / scale}: make table1 SCALE={scale} writes the first"
         )
-    return [read_report_table(path) for path in made.values()], [n for n in names if n not in made]
+    tables = [read_report_table(path, committed=committed) for path in made.values()]
+    return tables, [name for name in names if name not in made]

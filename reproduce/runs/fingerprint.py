@@ -9,6 +9,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from reproduce.own import own_file
+
 PACKAGE = Path(__file__).resolve().parents[1]
 
 #: Modules every run depends on beside the classes its configuration names. What the layouts and
@@ -66,6 +68,8 @@ def strip_prose(source: str) -> str:
 
 
 def _file(module: str) -> Path:
+    if not module.startswith("reproduce."):
+        return own_file(module) or Path(module)
     path = PACKAGE.parent.joinpath(*module.split("."))
     return path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
 
@@ -139,13 +143,16 @@ def code_fingerprint(config: Mapping[str, Any]) -> str:
 
     It covers the modules of the classes the configuration names with all they import, kernels in C
     beside them, and the loaders, so that a new loss or data set leaves the runs of the others as
-    they are.
+    they are. Of the user's own classes it covers the file that the path names, and what that
+    imports from here; installed packages do not count.
     """
-    named = {
-        _home(*path.rsplit(".", 1))
-        for path in _class_paths(config)
-        if path.startswith("reproduce.")
-    }
+    named = set()
+    for path in _class_paths(config):
+        module, _, name = path.rpartition(".")
+        if path.startswith("reproduce."):
+            named.add(_home(module, name))
+        elif module and own_file(module) is not None:
+            named.add(module)
     evaluation = config.get("evaluation", {})
     if "overhead" in evaluation:
         named |= set(OVERHEAD)

@@ -1,5 +1,6 @@
 """Own pictures with a trained network. Workers of the CRF import from here, so torch loads late."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,12 +10,14 @@ if TYPE_CHECKING:
 __all__ = ["load_network"]
 
 
-def load_network(checkpoint: str | Path) -> "TrainedNetwork":
+def load_network(checkpoint: str | Path, allow: Sequence[str] = ()) -> "TrainedNetwork":
     """A trained network in evaluation mode, on the CPU.
 
     Args:
         checkpoint: A run's folder, the beginning of its name, its ``last.ckpt``, or a file that
             ``reproduce export`` wrote.
+        allow: Modules of yours whose classes the checkpoint may name, such as ``["mine"]``; those
+            of others are refused.
 
     Returns:
         The :class:`~reproduce.models.SegmentationModule`, with ``class_names``, ``palette`` (256
@@ -28,4 +31,4 @@ def load_network(checkpoint: str | Path) -> "TrainedNetwork":
     from reproduce.segment.network import trained_network
     from reproduce.segment.source import read_source
 
-    return trained_network(read_source(Path(checkpoint)))
+    return trained_network(read_source(Path(checkpoint)), allow)

@@ -1,6 +1,6 @@
 """A network from its configuration and weights, without the files its training started from."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, cast
 
@@ -31,29 +31,33 @@ else:
 TRAINING_ONLY = ("weights", "check_weights", "criterion", "recipe")
 
 
-def _check_class_paths(value: object) -> None:
-    """Refuse classes of other packages, wherever a configuration names one."""
+def _check_class_paths(value: object, allow: Sequence[str]) -> None:
+    """Refuse classes of modules that are not allowed, wherever a configuration names one."""
     if isinstance(value, list):
         for item in value:
-            _check_class_paths(item)
+            _check_class_paths(item, allow)
     if isinstance(value, Mapping):
         path = value.get("class_path", "reproduce.")
-        if not (isinstance(path, str) and path.startswith("reproduce.")):
+        if not (isinstance(path, str) and path.partition(".")[0] in ("reproduce", *allow)):
             raise UserError(
                 f"class_path {path!r} is refused: expected a class of this package, such as "
-                "reproduce.models.FCN; load checkpoints of other packages with their own code"
+                "reproduce.models.FCN; if the module is yours, allow it (--allow MODULE)"
             )
         for item in value.values():
-            _check_class_paths(item)
+            _check_class_paths(item, allow)
 
 
-def network_class(path: object) -> type[SegmentationModule]:
+def network_class(path: object, allow: Sequence[str] = ()) -> type[SegmentationModule]:
     """The class of a network by its name.
 
+    Args:
+        path: Its name.
+        allow: Modules beside this package whose classes may be used.
+
     Raises:
-        UserError: If the name is none of a network in this package.
+        UserError: If the name is none of a network that may be used.
     """
-    _check_class_paths({"class_path": path})
+    _check_class_paths({"class_path": path}, allow)
     module, _, name = str(path).rpartition(".")
     found = None
     if "__main__" not in module:  # importing it would run the command line
@@ -66,13 +70,14 @@ def network_class(path: object) -> type[SegmentationModule]:
     return found
 
 
-def build_network(model: Mapping[str, Any]) -> SegmentationModule:
+def build_network(model: Mapping[str, Any], allow: Sequence[str] = ()) -> SegmentationModule:
     """A network with random weights and the geometry and normalisation of its initial weights.
 
     The files of initial weights are not needed: a checkpoint has all weights.
 
     Args:
         model: ``class_path`` and ``init_args``.
+        allow: As for :func:`network_class`.
 
     Raises:
         UserError: If they do not fit.
@@ -81,7 +86,7 @@ def build_network(model: Mapping[str, Any]) -> SegmentationModule:
     name = options.get("weights")
     if name is not None and name not in INITIAL_WEIGHTS:
         raise UserError(f"unknown weights {name!r}: expected one of {', '.join(INITIAL_WEIGHTS)}")
-    kind = network_class(model.get("class_path"))
+    kind = network_class(model.get("class_path"), allow)
     try:
         with torch.random.fork_rng(devices=[]):  # the caller's random numbers stay as they were
             network = kind(**{k: v for k, v in options.items() if k not in TRAINING_ONLY})
@@ -96,8 +101,12 @@ def build_network(model: Mapping[str, Any]) -> SegmentationModule:
     return network
 
 
-def trained_network(source: Source) -> TrainedNetwork:
+def trained_network(source: Source, allow: Sequence[str] = ()) -> TrainedNetwork:
     """The network of a checkpoint, in evaluation mode.
+
+    Args:
+        source: What was read of it.
+        allow: As for :func:`network_class`.
 
     Raises:
         UserError: If the configuration names foreign classes or does not fit the weights.
@@ -105,9 +114,9 @@ def trained_network(source: Source) -> TrainedNetwork:
     model, data = source.config.get("model"), source.config.get("data")
     if not (isinstance(model, dict) and isinstance(data, dict)):
         raise UserError(f"the configuration of {source.path} lacks model or data: export it anew")
-    _check_class_paths([model, data])
+    _check_class_paths([model, data], allow)
     known = data_set(str(data.get("class_path")))
-    network = cast("TrainedNetwork", build_network(model))
+    network = cast("TrainedNetwork", build_network(model, allow))
     try:
         network.load_state_dict(source.state)
     except RuntimeError as error:

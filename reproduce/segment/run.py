@@ -33,6 +33,7 @@ class Request:
         level_set: Class whose level set function is drawn, by name or number.
         tile: Larger pictures are cut into tiles of this side, in pixels the network sees.
         workers: Processes of the CRF.
+        allow: Modules of the user whose classes the checkpoint may name.
     """
 
     checkpoint: Path
@@ -42,6 +43,7 @@ class Request:
     level_set: str | None = None
     tile: int = 1024
     workers: int = min(os.cpu_count() or 1, 8)
+    allow: Sequence[str] = ()
 
 
 def class_index(names: Sequence[str], wanted: str) -> int:
@@ -69,7 +71,7 @@ def segment_pictures(request: Request) -> int:
     """
     if request.tile < LEAST:
         raise UserError(f"expected --tile of at least {LEAST} pixels, got {request.tile}")
-    network = load_network(request.checkpoint)
+    network = load_network(request.checkpoint, request.allow)
     network.to("cuda" if torch.cuda.is_available() else "cpu")
     shown = None
     if request.level_set is not None:

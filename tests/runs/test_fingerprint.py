@@ -98,3 +98,26 @@ def test_the_clock_counts_for_timing_only(package: Path) -> None:
 def test_classes_of_others_do_not_count() -> None:
     foreign = {**CONFIG, "extra": {"class_path": "torch.nn.Linear"}}
     assert code_fingerprint(foreign) == code_fingerprint(CONFIG)
+
+
+def test_classes_of_the_user_count(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The file of the user's class, what it imports from here, and neither comments nor others."""
+    package = tmp_path / "own_code"
+    package.mkdir()
+    (package / "__init__.py").write_text("raise RuntimeError('is not imported')\n")
+    own = {**CONFIG, "model": {"class_path": "own_code.nets.Net"}}
+    monkeypatch.syspath_prepend(tmp_path)
+
+    def written(text: str) -> str:
+        (package / "nets.py").write_text(text)
+        for cached in (fingerprint.imported_modules, fingerprint._hash_modules):
+            cached.cache_clear()
+        return code_fingerprint(own)
+
+    first = written("class Net: ...\n")
+    assert first == written("# The same.\nclass Net: ...\n")
+    assert len({first, written("class Net: x = 1\n"), code_fingerprint(CONFIG)}) == 3
+    written("from reproduce.models import DeepLabResNet101\nclass Net(DeepLabResNet101): ...\n")
+    found = imported_modules(frozenset({"own_code.nets"}))
+    assert {"own_code.nets", "reproduce.models.deeplab"} <= found
+    assert "reproduce.models.fcn" not in found

@@ -156,3 +156,17 @@ def test_configurations_of_all_architectures_are_accepted() -> None:
         model = yaml.safe_load(path.read_text())["model"]
         model["init_args"].update(trunk="thin", weights=None, num_classes=4, hidden=8)
         assert build_network(model).num_classes == 4
+
+
+def test_classes_of_the_user_are_allowed_by_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "own_nets.py").write_text(
+        "from reproduce.models import FCN\nclass Net(FCN):\n    mine = True\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    run = make_run(tmp_path / "r", changed(class_path="own_nets.Net"))
+    assert load_network(run, ["own_nets"]).mine
+    for allow in ([], ["own"], ["own_nets.Net"]):
+        with pytest.raises(UserError, match=r"'own_nets.Net' is refused: .+ \(--allow MODULE\)"):
+            load_network(run, allow)
