@@ -7,6 +7,7 @@ from typing import Any
 
 from lightning.pytorch.cli import LightningCLI
 
+from reproduce.class_paths import FLAG, check_words, refuse_foreign
 from reproduce.data.datamodule import SegmentationDataModule
 from reproduce.errors import UserError
 from reproduce.experiments import merge
@@ -24,6 +25,29 @@ class _Parsed(LightningCLI):
 
     def instantiate_classes(self) -> None:
         """Nothing."""
+
+
+class _Limited(LightningCLI):
+    """Builds classes of trusted packages only, and reads checkpoints without running code."""
+
+    def before_instantiate_classes(self) -> None:
+        """Look at what was parsed: words, files and the options that a checkpoint brings."""
+        refuse_foreign(self.config.as_dict(), "the configuration")
+        self._read_weights_only()
+
+    def _read_weights_only(self) -> None:
+        """Lightning's own default runs code from checkpoints that it downloads."""
+        options = self.config[self.config.subcommand]
+        if options.get("weights_only", False) is None:
+            options["weights_only"] = True
+
+
+class _Unlimited(_Limited):
+    """Builds any class, as the user wished."""
+
+    def before_instantiate_classes(self) -> None:
+        """Checkpoints are still read without running code."""
+        self._read_weights_only()
 
 
 def _build(
@@ -85,16 +109,24 @@ def shorten(message: str) -> str:
 def run_command(arguments: list[str]) -> int:
     """``fit``, ``validate``, ``test`` or ``predict`` with LightningCLI's own options.
 
+    Args:
+        arguments: The command and its options; ``--allow-foreign-classes`` among them lets a
+            configuration name classes of any package.
+
     Returns:
         0.
 
     Raises:
-        UserError: On a mistake in the options.
+        UserError: On a mistake in the options, or if a foreign class is named without that flag.
     """
+    limited = FLAG not in arguments
+    arguments = [word for word in arguments if word != FLAG]
+    if limited:
+        check_words(arguments)
     # LightningCLI reads the words of the process; given them as arguments it would warn.
     sys.argv = ["reproduce", *arguments]
     try:
-        LightningCLI(
+        (_Limited if limited else _Unlimited)(
             SegmentationModule,
             SegmentationDataModule,
             subclass_mode_model=True,
