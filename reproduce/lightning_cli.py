@@ -3,8 +3,10 @@
 import sys
 import warnings
 from collections.abc import Mapping
+from itertools import pairwise
 from typing import Any
 
+import torch
 from lightning.pytorch.cli import LightningCLI
 
 from reproduce.class_paths import FLAG, check_words, refuse_foreign
@@ -12,12 +14,17 @@ from reproduce.data.datamodule import SegmentationDataModule
 from reproduce.errors import UserError
 from reproduce.experiments import merge
 from reproduce.models import SegmentationModule
+from reproduce.runs.failure import explain
 
 #: What jsonargparse raises for a wrong option.
 PARSER_ERRORS = ("ArgumentError", "NSKeyError")
 
 #: Lines of its messages that tell what is wrong and where.
 TELLING = ("Parser key", "Problem with", "not accept", "not expected", "Expected", "required")
+
+
+#: Values of ``--ckpt_path`` that are no files.
+LIGHTNINGS_OWN = ("best", "last", "hpc", "registry")
 
 
 class _Parsed(LightningCLI):
@@ -106,6 +113,19 @@ def shorten(message: str) -> str:
     return ": ".join(telling or lines[-1:])
 
 
+def _check_checkpoint(arguments: list[str]) -> None:
+    """Say so if what went wrong is the checkpoint that was named."""
+    words = " ".join(arguments).replace("--ckpt_path=", "--ckpt_path ").split()
+    for before, word in pairwise(words):
+        if before != "--ckpt_path" or word in LIGHTNINGS_OWN or "://" in word:
+            continue
+        try:
+            torch.load(word, map_location="meta", weights_only=True)
+        except Exception as error:  # noqa: BLE001 - torch raises many kinds for a damaged file
+            reason = str(error).splitlines()[0].strip()
+            raise UserError(f"{word} cannot be read as a checkpoint ({reason})") from None
+
+
 def run_command(arguments: list[str]) -> int:
     """``fit``, ``validate``, ``test`` or ``predict`` with LightningCLI's own options.
 
@@ -137,7 +157,13 @@ def run_command(arguments: list[str]) -> int:
     except Exception as error:
         if isinstance(error.__cause__, UserError):  # jsonargparse wraps what a class raises
             raise error.__cause__ from None
-        if type(error).__name__ not in PARSER_ERRORS:
-            raise
-        raise UserError(f"{arguments[0]}: {shorten(str(error))}") from None
+        if isinstance(error, UserError):
+            raise UserError(explain(error)) from None  # one line, also from a loader's process
+        if type(error).__name__ in PARSER_ERRORS:
+            raise UserError(f"{arguments[0]}: {shorten(str(error))}") from None
+        if isinstance(error, RuntimeError) and "state_dict" in str(error):
+            reason = str(error).splitlines()[-1].strip()
+            raise UserError(f"the checkpoint does not fit the model: {reason}") from None
+        _check_checkpoint(arguments)
+        raise
     return 0
