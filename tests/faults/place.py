@@ -26,8 +26,6 @@ LEFT = {
     *("config.yaml", "job.json", "last.ckpt", "log.txt"),
     *("metrics.csv", "progress", "record.json"),
 }
-    ["config.yaml", "job.json", "last.ckpt", "log.txt", "metrics.csv", "progress", "record.json"]
-)
 
 
 def fresh_server() -> None:
