@@ -4,6 +4,8 @@ import os
 import re
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from multiprocessing import forkserver
 from pathlib import Path
 from typing import Any
@@ -12,6 +14,7 @@ import pytest
 import torch
 
 from reproduce import cli
+from reproduce.errors import UserError
 from reproduce.files import read_json
 from reproduce.runs.checkpoints import saved
 from reproduce.runs.lock import owner
@@ -81,6 +84,15 @@ class Place:
         assert error.count("\n") == 1, error
         assert error.startswith("reproduce: "), error
         return self.plain(error.removeprefix("reproduce: "))
+
+    def refusal(self, call: Callable[..., object], *arguments: object, **variables: str) -> str:
+        """The message of a function that finds a mistake of the user, in an environment."""
+        with pytest.MonkeyPatch.context() as patch:
+            for name, value in variables.items():
+                patch.setenv(name, value)
+            with pytest.raises(UserError) as caught:
+                call(*arguments)
+        return self.plain(str(caught.value))
 
     def plain(self, text: str) -> str:
         """A message without what differs from call to call and place to place."""
@@ -154,3 +166,11 @@ def same(first: Any, second: Any) -> bool:
         pairs = zip(first, second, strict=True)
         return len(first) == len(second) and all(same(a, b) for a, b in pairs)
     return bool(first == second or (first != first and second != second))  # noqa: PLR0124 - nan
+
+
+def wait_for(condition: Callable[[], object], seconds: float = 60) -> None:
+    """Look until something is so."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.005)

@@ -14,7 +14,7 @@ import pytest
 
 from reproduce.runs.checkpoints import saved
 from reproduce.runs.lock import owner
-from tests.faults.place import Place, same
+from tests.faults.place import Place, same, wait_for
 
 #: Steps of the two trainings of these tables; every second is logged, and saved before.
 STEPS = 120
@@ -57,13 +57,6 @@ def kill(pids: list[int], number: int = signal.SIGKILL) -> int:
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, number)
     return len(pids)
-
-
-def wait_for(condition: Callable[[], object], seconds: float = 60) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 class Killer(threading.Thread):
