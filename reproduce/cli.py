@@ -5,6 +5,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Never
 
 from reproduce import __version__
 from reproduce.errors import UserError
@@ -12,6 +13,13 @@ from reproduce.experiments import REPOSITORY, SCALES
 from reproduce.own import search_here
 
 LIGHTNING_COMMANDS = ("fit", "validate", "test", "predict")
+
+
+class _Parser(argparse.ArgumentParser):
+    """Says what is wrong in one line, without the usage."""
+
+    def error(self, message: str) -> Never:
+        raise UserError(f"{message}: see {self.prog} --help")
 
 
 def _table(options: argparse.Namespace) -> int:
@@ -201,7 +209,7 @@ def _add_bench(bench: argparse.ArgumentParser) -> None:
 
 def build_parser() -> argparse.ArgumentParser:
     """The parser of everything but LightningCLI's commands."""
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         "reproduce",
         description="Reproduction suite of 'CNN-based Semantic Segmentation using Level Set Loss'.",
         epilog="fit, validate, test, predict --config FILE: LightningCLI over the same YAML that "

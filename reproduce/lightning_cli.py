@@ -3,16 +3,19 @@
 import sys
 import warnings
 from collections.abc import Mapping
+from itertools import pairwise
 from typing import Any
 
 import torch
 from lightning.pytorch.cli import LightningCLI
 from torch import nn
 
+from reproduce.class_paths import FLAG, check_words, refuse_foreign
 from reproduce.data.datamodule import SegmentationDataModule
 from reproduce.errors import UserError
 from reproduce.experiments import merge
 from reproduce.models import SegmentationModule
+from reproduce.runs.failure import explain
 
 #: What jsonargparse raises for a wrong option.
 PARSER_ERRORS = ("ArgumentError", "NSKeyError")
@@ -21,11 +24,38 @@ PARSER_ERRORS = ("ArgumentError", "NSKeyError")
 TELLING = ("Parser key", "Problem with", "not accept", "not expected", "Expected", "required")
 
 
+#: Values of ``--ckpt_path`` that are no files.
+LIGHTNINGS_OWN = ("best", "last", "hpc", "registry")
+
+
 class _Parsed(LightningCLI):
     """Stops after parsing."""
 
     def instantiate_classes(self) -> None:
         """Nothing."""
+
+
+class _Limited(LightningCLI):
+    """Builds classes of trusted packages only, and reads checkpoints without running code."""
+
+    def before_instantiate_classes(self) -> None:
+        """Look at what was parsed: words, files and the options that a checkpoint brings."""
+        refuse_foreign(self.config.as_dict(), "the configuration")
+        self._read_weights_only()
+
+    def _read_weights_only(self) -> None:
+        """Lightning's own default runs code from checkpoints that it downloads."""
+        options = self.config[self.config.subcommand]
+        if options.get("weights_only", False) is None:
+            options["weights_only"] = True
+
+
+class _Unlimited(_Limited):
+    """Builds any class, as the user wished."""
+
+    def before_instantiate_classes(self) -> None:
+        """Checkpoints are still read without running code."""
+        self._read_weights_only()
 
 
 def _build(
@@ -95,19 +125,40 @@ def shorten(message: str) -> str:
     return ": ".join(telling or lines[-1:])
 
 
+def _check_checkpoint(arguments: list[str]) -> None:
+    """Say so if what went wrong is the checkpoint that was named."""
+    words = " ".join(arguments).replace("--ckpt_path=", "--ckpt_path ").split()
+    for before, word in pairwise(words):
+        if before != "--ckpt_path" or word in LIGHTNINGS_OWN or "://" in word:
+            continue
+        try:
+            torch.load(word, map_location="meta", weights_only=True)
+        except Exception as error:  # noqa: BLE001 - torch raises many kinds for a damaged file
+            reason = str(error).splitlines()[0].strip()
+            raise UserError(f"{word} cannot be read as a checkpoint ({reason})") from None
+
+
 def run_command(arguments: list[str]) -> int:
     """``fit``, ``validate``, ``test`` or ``predict`` with LightningCLI's own options.
+
+    Args:
+        arguments: The command and its options; ``--allow-foreign-classes`` among them lets a
+            configuration name classes of any package.
 
     Returns:
         0.
 
     Raises:
-        UserError: On a mistake in the options.
+        UserError: On a mistake in the options, or if a foreign class is named without that flag.
     """
+    limited = FLAG not in arguments
+    arguments = [word for word in arguments if word != FLAG]
+    if limited:
+        check_words(arguments)
     # LightningCLI reads the words of the process; given them as arguments it would warn.
     sys.argv = ["reproduce", *arguments]
     try:
-        LightningCLI(
+        (_Limited if limited else _Unlimited)(
             SegmentationModule,
             SegmentationDataModule,
             subclass_mode_model=True,
@@ -118,7 +169,13 @@ def run_command(arguments: list[str]) -> int:
     except Exception as error:
         if isinstance(error.__cause__, UserError):  # jsonargparse wraps what a class raises
             raise error.__cause__ from None
-        if type(error).__name__ not in PARSER_ERRORS:
-            raise
-        raise UserError(f"{arguments[0]}: {shorten(str(error))}") from None
+        if isinstance(error, UserError):
+            raise UserError(explain(error)) from None  # one line, also from a loader's process
+        if type(error).__name__ in PARSER_ERRORS:
+            raise UserError(f"{arguments[0]}: {shorten(str(error))}") from None
+        if isinstance(error, RuntimeError) and "state_dict" in str(error):
+            reason = str(error).splitlines()[-1].strip()
+            raise UserError(f"the checkpoint does not fit the model: {reason}") from None
+        _check_checkpoint(arguments)
+        raise
     return 0

@@ -27,6 +27,8 @@ from reproduce.metrics.encoding import encode_counts
 from reproduce.models import SegmentationModule
 from reproduce.postprocess import CRFPool, DenseCRF, Grid, Trial, search
 from reproduce.postprocess.scoring import confuse_marginals, score_labels, score_marginals
+from reproduce.runs.checkpoints import read_checkpoint
+from reproduce.runs.failure import explain
 from reproduce.runs.fingerprint import code_fingerprint
 from reproduce.runs.loggers import finish, make_loggers
 from reproduce.runs.machine import hardware, peak_memory
@@ -73,7 +75,13 @@ class _Place:
             raise UserError(
                 f"{path} is gone: remove {path.parent} and give the command again to train it anew"
             )
-        state = torch.load(path, map_location="cpu", weights_only=True)["state_dict"]
+        try:
+            state = read_checkpoint(path)["state_dict"]
+        except Exception as error:  # noqa: BLE001 - of many kinds for a damaged file
+            raise UserError(
+                f"{path} is damaged ({explain(error)}): remove {path.parent} and give the command "
+                "again to train it anew"
+            ) from None
         network = copy.deepcopy(network)
         network.load_state_dict(state)
         return network.to(self.device).eval()

@@ -5,6 +5,7 @@ import contextlib
 import json
 import os
 import platform
+import signal
 import sys
 import traceback
 import warnings
@@ -20,6 +21,7 @@ import yaml
 import reproduce.callbacks  # noqa: F401 - named in configurations
 from reproduce.errors import UserError
 from reproduce.files import read_json
+from reproduce.runs.checkpoints import remove
 from reproduce.runs.evaluate import evaluate
 from reproduce.runs.failure import disk_full, explain
 from reproduce.runs.lock import Lock, adopt, take
@@ -150,10 +152,20 @@ def main(folder: Path) -> int:
         if first:
             write_record(folder / "record.json", {**base_record(job), **result})
             print(json.dumps({"state": result["state"]}))
+            if result["state"] == "completed":
+                remove(folder)  # only now: a process killed before goes on from them
     return 0 if result["state"] == "completed" else 1
+
+
+def run(folder: Path) -> int:
+    """As :func:`main`, with an exit status of its own for a run that SIGTERM ended."""
+    try:
+        return main(folder)
+    except SystemExit:  # Lightning's way out, with status 0 as if all were well
+        return 128 + signal.SIGTERM
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser()
     parser.add_argument("folder", type=Path)
-    sys.exit(main(parser.parse_args().folder))
+    sys.exit(run(parser.parse_args().folder))

@@ -1,6 +1,7 @@
 """Why a run failed, in one line."""
 
 import errno
+import re
 from collections.abc import Iterator
 
 from reproduce.errors import UserError
@@ -10,6 +11,17 @@ FULL = (errno.ENOSPC, errno.EDQUOT)
 #: What torch's errors without a type of their own say.
 NO_MEMORY = ("out of memory", "can't allocate memory", "not enough memory")
 NO_SPACE = ("No space left on device", "file write failed", "Disk quota exceeded")
+
+
+#: How torch says that a process of a data loader is gone.
+LOADER_GONE = r"DataLoader worker .*(killed by signal|exited unexpectedly)"
+
+
+def _in_worker(message: str) -> str:
+    """What was wrong in a process of a data loader, whose whole traceback torch hands on."""
+    if not message.startswith("Caught ") or "in DataLoader worker process" not in message:
+        return message
+    return message.rstrip().rpartition("\n")[2].partition(": ")[2] or message
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:
@@ -28,14 +40,16 @@ def disk_full(error: BaseException) -> bool:
 
 def out_of_memory(error: BaseException) -> bool:
     """Whether memory, of the machine or of a GPU, did not suffice."""
-    return type(error).__name__ in ("OutOfMemoryError", "MemoryError") or (
-        isinstance(error, RuntimeError) and any(word in str(error) for word in NO_MEMORY)
+    return (
+        isinstance(error, MemoryError)
+        or type(error).__name__ == "OutOfMemoryError"
+        or (isinstance(error, RuntimeError) and any(word in str(error) for word in NO_MEMORY))
     )
 
 
 def explain(error: BaseException) -> str:
     """One line for a record: what a user should do, where that is known, and the error."""
-    reason = " ".join(str(error).split())
+    reason = " ".join(_in_worker(str(error)).split())
     if isinstance(error, UserError):
         return reason
     named = f"{type(error).__name__}: {reason}" if reason else type(error).__name__
@@ -43,4 +57,6 @@ def explain(error: BaseException) -> str:
         return f"the disk is full ({named}): free space and give the command again"
     if out_of_memory(error):
         return f"out of memory ({named}): fewer runs at once (--jobs), or a larger machine"
+    if re.match(LOADER_GONE, reason):
+        return f"a process that loads images was killed ({named}): perhaps for want of memory"
     return named

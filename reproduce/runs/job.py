@@ -143,10 +143,18 @@ def per_device(config: dict[str, Any]) -> dict[str, Any]:
     return merge(config, {"data": {"init_args": {"batch_size": batch // (devices * nodes)}}})
 
 
+def _code(path: Path) -> object:
+    """Fingerprint of the code that ``job.json`` names; ``None`` if it is absent or damaged."""
+    try:
+        return read_json(path).get("code")
+    except UserError:
+        return None
+
+
 def write_job(job: Job, **options: Any) -> dict[str, Any]:  # noqa: ANN401 - passed on
     """Prepare the folder of a run: configuration and description; earlier logs are kept.
 
-    Checkpoints of an unfinished run stay too, unless older code made them.
+    Checkpoints of an unfinished run stay too, unless older code, or nobody knows which, made them.
 
     Args:
         job: The run.
@@ -157,8 +165,7 @@ def write_job(job: Job, **options: Any) -> dict[str, Any]:  # noqa: ANN401 - pas
     """
     described = job.describe(**options)
     job.folder.mkdir(parents=True, exist_ok=True)
-    earlier = job.folder / "job.json"
-    if not earlier.is_file() or read_json(earlier).get("code") != described["code"]:
+    if _code(job.folder / "job.json") != described["code"]:
         for path in job.folder.glob("step-*.ckpt"):
             path.unlink()
     config = per_device(job.config)

@@ -20,6 +20,7 @@ from reproduce.runs.lock import adopt, owner, take
 from reproduce.runs.orphan import ABANDONED, BEAT
 from reproduce.runs.process import THREADS, Running, check_configs, how_it_ended, server, start
 from reproduce.runs.record import summary, write_record
+from reproduce.runs.signals import sigterm_interrupts
 
 #: Exit statuses of a process that left its run to another.
 ELSEWHERE = (75, ABANDONED)
@@ -76,12 +77,13 @@ class Launcher:
         context = server()
         check_configs(jobs, context)
         session = _Session(self, context, list(jobs))
-        try:
-            while session.waiting or session.running or session.elsewhere:
-                session.turn()
-                time.sleep(0.2)
-        finally:
-            session.stop()
+        with sigterm_interrupts():
+            try:
+                while session.waiting or session.running or session.elsewhere:
+                    session.turn()
+                    time.sleep(0.2)
+            finally:
+                session.stop()
         return session.failed
 
 

@@ -10,14 +10,22 @@ import wandb.sdk.wandb_run
 from lightning.pytorch.loggers import CSVLogger, Logger, WandbLogger
 
 
+def _whole(row: dict[str, str]) -> bool:
+    """Whether a row is as it was written; a power cut may leave less, or other bytes."""
+    try:
+        return all(isinstance(float(value), float) for value in row.values()) and "step" in row
+    except (TypeError, ValueError):
+        return False
+
+
 def _csv_logger(folder: Path, keep: int) -> CSVLogger:
     """A CSV logger that goes on with the rows of an earlier one up to a step."""
     path = folder / "metrics.csv"
     rows: list[dict[str, str]] = []
     if keep and path.is_file():
-        with path.open(encoding="utf-8", newline="") as file:
-            found = [{k: v for k, v in row.items() if v} for row in csv.DictReader(file)]
-        rows = [row for row in found if int(row.get("step", keep)) < keep]
+        text = path.read_text(encoding="utf-8", errors="replace").replace("\0", "")
+        found = [{k: v for k, v in row.items() if v} for row in csv.DictReader(text.splitlines())]
+        rows = [row for row in found if _whole(row) and int(row["step"]) < keep]
     path.unlink(missing_ok=True)  # Lightning would warn of it, and remove it as well
     logger = CSVLogger(folder, name="", version="")
     for row in rows:

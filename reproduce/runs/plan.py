@@ -58,7 +58,10 @@ def trainer_overrides(arguments: Sequence[str]) -> dict[str, Any]:
             if not words:
                 raise UserError(f"expected a value after {word}")
             value = words.pop(0)
-        nested: Any = yaml.safe_load(value)
+        try:
+            nested: Any = yaml.safe_load(value)
+        except yaml.YAMLError:
+            raise UserError(f"{name}: expected a value in YAML, got {value!r}") from None
         for key in reversed(section):
             nested = {key: nested}
         config = merge(config, nested)

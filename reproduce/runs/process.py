@@ -17,7 +17,7 @@ from typing import Any
 from reproduce.errors import UserError
 from reproduce.evaluations import training_config
 from reproduce.runs.devices import devices_of
-from reproduce.runs.job import Job, write_job
+from reproduce.runs.job import Job, per_device, write_job
 from reproduce.runs.lock import Lock
 from reproduce.runs.orphan import PARENT, TOKEN
 
@@ -60,7 +60,7 @@ def check_configs(jobs: Sequence[Job], context: multiprocessing.context.ForkServ
     Raises:
         UserError: If one does not fit its classes.
     """
-    configs = {job.experiment: training_config(job.config) for job in jobs}
+    configs = {job.experiment: training_config(per_device(job.config)) for job in jobs}
     here, there = context.Pipe(duplex=False)
     process = context.Process(target=_check, args=(list(configs.values()), there))
     process.start()
@@ -106,9 +106,9 @@ class Running:
 def _enter(folder: Path, variables: dict[str, str]) -> None:
     """Body of a forked run."""
     os.environ.update(variables)
-    from reproduce.runs.execute import main
+    from reproduce.runs.execute import run
 
-    sys.exit(main(folder))
+    sys.exit(run(folder))
 
 
 def start(
@@ -162,6 +162,8 @@ def start(
 
 def how_it_ended(code: int) -> str:
     """Why a process left no record, from its exit status."""
-    how = f"killed by {signal.Signals(-code).name}" if code < 0 else f"exit status {code}"
+    number = -code if code < 0 else code - 128
+    known = number in signal.valid_signals()
+    how = f"killed by {signal.Signals(number).name}" if known else f"exit status {code}"
     hint = ", perhaps for want of memory" if code == -signal.SIGKILL else ""
     return f"the process was ended from outside: {how}{hint}"

@@ -7,7 +7,7 @@ from typing import Any
 from reproduce.evaluations import training_config
 from reproduce.experiments import with_option
 from reproduce.lightning_cli import build_cli
-from reproduce.runs.checkpoints import Checkpoints, newest, position, remove, save
+from reproduce.runs.checkpoints import Checkpoints, newest, position, save
 from reproduce.runs.loggers import finish, make_loggers
 from reproduce.runs.machine import hardware, peak_memory
 from reproduce.runs.record import read_record
@@ -83,7 +83,6 @@ def train(folder: Path, job: dict[str, Any], config: dict[str, Any]) -> dict[str
     if not record.last or record.last["step"] != cli.trainer.global_step:
         cli.trainer.validate(cli.model, cli.datamodule, verbose=False)
     save(cli.trainer, folder / "last.ckpt")
-    remove(folder)
     device = cli.trainer.strategy.root_device
     memory = peak_memory(device)
     return {

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import torch
 
+from reproduce.class_paths import class_paths
 from reproduce.data.catalog import data_set
 from reproduce.errors import UserError
 from reproduce.models import SegmentationModule
@@ -33,18 +34,12 @@ TRAINING_ONLY = ("weights", "check_weights", "criterion", "recipe")
 
 def _check_class_paths(value: object, allow: Sequence[str]) -> None:
     """Refuse classes of modules that are not allowed, wherever a configuration names one."""
-    if isinstance(value, list):
-        for item in value:
-            _check_class_paths(item, allow)
-    if isinstance(value, Mapping):
-        path = value.get("class_path", "reproduce.")
+    for path in class_paths(value):
         if not (isinstance(path, str) and path.partition(".")[0] in ("reproduce", *allow)):
             raise UserError(
                 f"class_path {path!r} is refused: expected a class of this package, such as "
                 "reproduce.models.FCN; if the module is yours, allow it (--allow MODULE)"
             )
-        for item in value.values():
-            _check_class_paths(item, allow)
 
 
 def network_class(path: object, allow: Sequence[str] = ()) -> type[SegmentationModule]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from reproduce.data.manifest import examination_bar
+from reproduce.errors import UserError
 from reproduce.experiments import REPOSITORY, TableSpec, read_table
 from reproduce.files import read_json, write_atomically
 from reproduce.runs.fingerprint import code_fingerprint
@@ -94,6 +95,8 @@ def run_missing(request: Request, jobs: Sequence[Job]) -> int:
     Returns:
         How many runs failed or cannot be used.
     """
+    if request.jobs < 0:
+        raise UserError(f"expected at least 1 run at a time, got --jobs {request.jobs}")
     jobs = distinct(jobs)
     states = {job.id: job.look_up() for job in jobs}
     unreadable = [run for run in states.values() if run.state == "unreadable"]
