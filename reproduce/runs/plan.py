@@ -27,6 +27,7 @@ from reproduce.experiments import (
 from reproduce.runs.identity import run_id
 from reproduce.runs.job import Job
 from reproduce.runs.lock import guard
+from reproduce.runs.parallel import per_process
 
 #: Digest of data that is not there.
 UNKNOWN = "unknown"
@@ -153,6 +154,7 @@ class _Planner:
         needs: Mapping[str, Job] | None = None,
     ) -> Job:
         manifest = self.manifest(config)
+        per_process(config, manifest)  # what cannot be divided is refused before anything runs
         return Job(
             experiment=f"{self.table.name}/{row.key}/{column.key}",
             scale=self.scale,
