@@ -35,12 +35,14 @@ class CrossProcessBatchNorm(nn.BatchNorm2d):
         """
         if not self.training:
             return super().forward(images)
-        mean = _Mean.apply(images.mean((0, 2, 3)))
-        centred = images - mean[:, None, None]
+        # Statistics of half-precision images are those of float32.
+        wide = images.to(torch.promote_types(images.dtype, torch.float32))
+        mean = _Mean.apply(wide.mean((0, 2, 3)))
+        centred = wide - mean[:, None, None]
         variance = _Mean.apply(centred.square().mean((0, 2, 3)))
         self._keep(mean.detach(), variance.detach(), images.numel() // images.shape[1])
         scale = torch.rsqrt(variance + self.eps) * self.weight
-        return centred * scale[:, None, None] + self.bias[:, None, None]
+        return (centred * scale[:, None, None] + self.bias[:, None, None]).to(images.dtype)
 
     @torch.no_grad()
     def _keep(self, mean: Tensor, variance: Tensor, count: int) -> None:
