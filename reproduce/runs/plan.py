@@ -42,7 +42,8 @@ def trainer_overrides(arguments: Sequence[str]) -> dict[str, Any]:
 
     Args:
         arguments: ``--trainer.devices=2`` or ``--trainer.devices 2``, any number of them; the
-            sections ``model`` and ``data`` are understood as well.
+            sections ``model`` and ``data`` are understood as well. ``--trainer.callbacks+=CLASS``
+            adds a callback.
 
     Raises:
         UserError: If an argument has another form.
@@ -60,6 +61,13 @@ def trainer_overrides(arguments: Sequence[str]) -> dict[str, Any]:
                 raise UserError(f"expected a value after {word}")
             value = words.pop(0)
         nested: Any = yaml.safe_load(value)
+        if name.endswith("+"):
+            place = config
+            for key in section[:-1]:
+                place = place.setdefault(key, {})
+            item = {"class_path": nested} if isinstance(nested, str) else nested
+            place.setdefault(section[-1], []).append(item)
+            continue
         for key in reversed(section):
             nested = {key: nested}
         config = merge(config, nested)

@@ -36,7 +36,8 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def job_of(data: Path, runs: Path, *flags: str) -> Job:
     """Six steps in double precision, in which sums in another order still agree to many digits."""
-    always = ["--trainer.max_steps=6", "--trainer.val_check_interval=3", "--trainer.precision=64-true"]
+    always = ["--trainer.max_steps=6", "--trainer.val_check_interval=3"]
+    always += ["--trainer.precision=64-true", "--data.init_args.val_batch_size=1"]
     (job,) = plan(
         read_table("1"),
         scale="demo",
@@ -44,7 +45,7 @@ def job_of(data: Path, runs: Path, *flags: str) -> Job:
         runs=runs,
         data=data,
         only="fcn32s*/level_set",
-        overrides=[*always, "--data.init_args.val_batch_size=1", *flags],
+        overrides=[*always, *flags],
     )
     write_job(job, threads=1, wandb="off")
     return job
