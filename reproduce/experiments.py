@@ -45,11 +45,16 @@ def read_yaml(path: Path) -> dict[str, Any]:
 def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
     """``base`` with the values of ``over``; mappings are merged, everything else is replaced.
 
+    A key that ends in ``+`` adds to a list, as it does on LightningCLI's command line.
+
     Raises:
         UserError: If ``over`` exchanges a ``class_path``, whose old options would stay behind.
     """
     out = copy.deepcopy(dict(base))
     for key, value in over.items():
+        if key.endswith("+"):
+            out[key[:-1]] = [*out.get(key[:-1], []), *value]
+            continue
         if key == "class_path" and out.get(key, value) != value:
             raise UserError(
                 f"class_path {out[key]} may not be replaced by {value}: name each class once"

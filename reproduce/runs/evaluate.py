@@ -20,7 +20,6 @@ from reproduce.callbacks import LevelSetCallback
 from reproduce.errors import UserError
 from reproduce.evaluations import training_config
 from reproduce.experiments import merge
-from reproduce.files import write_atomically
 from reproduce.lightning_cli import build_cli
 from reproduce.metrics.by_image import CountsByImage, ImageCounts
 from reproduce.metrics.encoding import encode_counts
@@ -32,6 +31,7 @@ from reproduce.runs.failure import explain
 from reproduce.runs.fingerprint import code_fingerprint
 from reproduce.runs.loggers import finish, make_loggers
 from reproduce.runs.machine import hardware, peak_memory
+from reproduce.runs.progress import write_progress
 from reproduce.runs.record import read_record
 from reproduce.runs.summary import check_counts, summary_of
 
@@ -90,7 +90,7 @@ class _Place:
         """Let the driver know how far the run is."""
         if time.monotonic() - self._told > 1:
             self._told = time.monotonic()
-            write_atomically(self.folder / "progress", str(done))
+            write_progress(self.folder, done)
 
     def log(self, values: dict[str, float], step: int) -> None:
         for logger in self.loggers:

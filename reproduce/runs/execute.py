@@ -23,7 +23,7 @@ from reproduce.errors import UserError
 from reproduce.files import read_json
 from reproduce.runs.checkpoints import remove
 from reproduce.runs.evaluate import evaluate
-from reproduce.runs.failure import disk_full, explain
+from reproduce.runs.failure import PEER, disk_full, explain, tell_failure, told_failure
 from reproduce.runs.lock import Lock, adopt, take
 from reproduce.runs.orphan import TOKEN, Watch, parent_gone
 from reproduce.runs.record import write_record
@@ -144,11 +144,16 @@ def main(folder: Path) -> int:
             return 0
         job = read_json(folder / "job.json")
         if first:
-            (folder / "record.json").unlink(missing_ok=True)  # of an earlier failure
+            for name in ("record.json", PEER):
+                (folder / name).unlink(missing_ok=True)  # of an earlier failure
         try:
             result = execute(folder)
         except Exception as error:  # noqa: BLE001 - whatever stops a run is its record
             result = _failure(folder, error)
+            if not first:
+                tell_failure(folder, result["error"])
+            elif (other := told_failure(folder)) is not None:
+                result["error"] = other
         if first:
             write_record(folder / "record.json", {**base_record(job), **result})
             print(json.dumps({"state": result["state"]}))

@@ -1,10 +1,13 @@
 """Why a run failed, in one line."""
 
+import contextlib
 import errno
 import re
 from collections.abc import Iterator
+from pathlib import Path
 
 from reproduce.errors import UserError
+from reproduce.files import write_atomically
 
 FULL = (errno.ENOSPC, errno.EDQUOT)
 
@@ -60,3 +63,21 @@ def explain(error: BaseException) -> str:
     if re.match(LOADER_GONE, reason):
         return f"a process that loads images was killed ({named}): perhaps for want of memory"
     return named
+
+
+#: File in which a process of a run tells why it failed; the record is the first one's to write.
+PEER = "failure.txt"
+
+
+def tell_failure(folder: Path, why: str) -> None:
+    """Note why a process that is not the first one of its run fails."""
+    with contextlib.suppress(OSError):
+        write_atomically(folder / PEER, why)
+
+
+def told_failure(folder: Path) -> str | None:
+    """Why another process of the run failed, before this one lost it or was killed for that."""
+    try:
+        return (folder / PEER).read_text(encoding="utf-8")
+    except OSError:
+        return None

@@ -9,12 +9,12 @@ from typing import Any
 
 import yaml
 
-from reproduce.errors import UserError
 from reproduce.evaluations import kind
-from reproduce.experiments import REPOSITORY, merge
+from reproduce.experiments import REPOSITORY
 from reproduce.files import read_json, write_atomically
 from reproduce.runs.fingerprint import code_fingerprint
 from reproduce.runs.identity import config_hash, identity_config
+from reproduce.runs.parallel import per_process
 from reproduce.runs.record import SCHEMA
 from reproduce.runs.store import Run, look_up
 
@@ -125,24 +125,6 @@ def commit() -> str | None:
         return None
 
 
-def per_device(config: dict[str, Any]) -> dict[str, Any]:
-    """A configuration whose batch is split over its devices, so that the whole batch stays.
-
-    Raises:
-        UserError: If the batch cannot be split evenly.
-    """
-    devices, nodes = (config["trainer"].get(key, 1) for key in ("devices", "num_nodes"))
-    if not isinstance(devices, int) or devices * nodes <= 1:
-        return config
-    batch = config["data"]["init_args"]["batch_size"]
-    if batch % (devices * nodes):
-        raise UserError(
-            f"a batch of {batch} cannot be split over {devices * nodes} devices: choose a number "
-            "of devices that divides it"
-        )
-    return merge(config, {"data": {"init_args": {"batch_size": batch // (devices * nodes)}}})
-
-
 def _code(path: Path) -> object:
     """Fingerprint of the code that ``job.json`` names; ``None`` if it is absent or damaged."""
     try:
@@ -168,7 +150,7 @@ def write_job(job: Job, **options: Any) -> dict[str, Any]:  # noqa: ANN401 - pas
     if _code(job.folder / "job.json") != described["code"]:
         for path in job.folder.glob("step-*.ckpt"):
             path.unlink()
-    config = per_device(job.config)
+    config = per_process(job.config, job.data)
     write_atomically(job.folder / "config.yaml", yaml.safe_dump(config, sort_keys=False))
     write_atomically(job.folder / "job.json", json.dumps(described, indent=1))
     return described

@@ -5,7 +5,6 @@ another driver executes is waited for; if that driver's process dies, it is take
 """
 
 import contextlib
-import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -13,11 +12,14 @@ from multiprocessing.context import ForkServerContext
 
 from tqdm import tqdm
 
+from reproduce.errors import UserError
 from reproduce.runs.devices import choose_devices
-from reproduce.runs.failure import explain
+from reproduce.runs.display import Display, Going, Status, duration
+from reproduce.runs.failure import explain, told_failure
 from reproduce.runs.job import Job, write_job
 from reproduce.runs.lock import adopt, owner, take
 from reproduce.runs.orphan import ABANDONED, BEAT
+from reproduce.runs.pace import Seen, seconds_left
 from reproduce.runs.process import THREADS, Running, check_configs, how_it_ended, server, start
 from reproduce.runs.record import summary, write_record
 from reproduce.runs.signals import sigterm_interrupts
@@ -39,9 +41,26 @@ def note_failure(job: Job, error: str, wandb: str) -> None:
         write_record(job.folder / "record.json", record)
 
 
+def check_one_machine(jobs: Sequence[Job]) -> None:
+    """Refuse runs that would wait for processes on other machines.
+
+    Raises:
+        UserError: If one has several nodes.
+    """
+    nodes = max((job.config["trainer"].get("num_nodes", 1) for job in jobs), default=1)
+    if nodes > 1:
+        raise UserError(f"--trainer.num_nodes={nodes} needs a cluster: give LAUNCHER=slurm")
+
+
 def _title(job: Job) -> str:
     what = "" if job.kind == "training" else f" {job.kind}"
     return f"{job.experiment} seed {job.seed}{what}"
+
+
+def _seen(item: Running, now: float, *, ended: bool = False) -> Seen:
+    """What was seen of a run's pace."""
+    step = item.job.steps if ended else min(item.progress.step, item.job.steps)
+    return Seen(item.job, step - item.first, now - item.started, item.job.steps - step)
 
 
 @dataclass
@@ -76,6 +95,7 @@ class Launcher:
         """
         context = server()
         check_configs(jobs, context)
+        check_one_machine(jobs)
         session = _Session(self, context, list(jobs))
         with sigterm_interrupts():
             try:
@@ -105,12 +125,10 @@ class _Session:
         self.elsewhere: list[Job] = []
         self.failed = 0
         self._told: dict[str, str] = {}
-        self._count, self._total = len(jobs), sum(job.steps for job in jobs)
-        self._settled = self._steps = 0
+        self._count, self._settled = len(jobs), 0
+        self._seen: list[Seen] = []
         self._begun = self._beaten = self._looked = time.monotonic()
-        self._bar = tqdm(
-            total=self._total, unit="step", disable=not sys.stderr.isatty(), dynamic_ncols=True
-        )
+        self._display = Display(min(launcher.jobs_at_once, len(jobs)))
 
     def turn(self) -> None:
         """Start what may start, collect what ended, look at other drivers' runs."""
@@ -132,8 +150,7 @@ class _Session:
                     item.lock.beat()
         if self._settled > before or not self.running:
             self._give_up_hopeless()
-        self._bar.set_description(f"{self._settled}/{self._count} runs")
-        self._bar.update(self._steps + sum(i.read_step() for i in self.running) - self._bar.n)
+        self._display.show(self._status())
 
     def stop(self) -> None:
         """End what still runs; it goes on at the next call."""
@@ -145,7 +162,28 @@ class _Session:
         for item in self.running:
             with contextlib.suppress(OSError):
                 item.lock.release()
-        self._bar.close()
+        self._display.close()
+
+    def _status(self) -> Status:
+        for item in self.running:
+            item.look()
+        now = time.monotonic()
+        going = [Going(_title(i.job), i.job.steps, i.progress) for i in self.running]
+        left = seconds_left(
+            self._seen,
+            [_seen(item, now) for item in self.running],
+            [*self.waiting, *self.elsewhere],
+            self.launcher.jobs_at_once,
+        )
+        return Status(
+            self._count,
+            done=self._settled - self.failed,
+            failed=self.failed,
+            elsewhere=len(self.elsewhere),
+            going=going,
+            seconds=now - self._begun,
+            left=left,
+        )
 
     def _next(self) -> tuple[Job, list[str]] | None:
         """A job that may start now, with its GPUs; a timing run goes alone."""
@@ -227,11 +265,14 @@ class _Session:
                 if adopt(job.folder, item.lock.token) is None and owner(job.folder) is not None:
                     self._wait_for(job)
                     return
-                note_failure(job, how_it_ended(code), self.launcher.wandb)
+                why = told_failure(job.folder) or how_it_ended(code)
+                note_failure(job, why, self.launcher.wandb)
             item.lock.release()
         run = job.look_up()
-        took = f"({time.monotonic() - item.started:.0f} s)"
+        now = time.monotonic()
+        took = f"({now - item.started:.0f} s)"
         if run.record is not None and run.state == "completed":
+            self._seen.append(_seen(item, now, ended=True))
             self._settle(job, f"{summary(run.record)} {took}")
         else:
             self._fail(job, run.problem or f"{how_it_ended(code)}, and no record could be written")
@@ -242,10 +283,9 @@ class _Session:
 
     def _settle(self, job: Job, text: str) -> None:
         self._settled += 1
-        self._steps += job.steps
-        part = self._steps / self._total
-        left = (time.monotonic() - self._begun) * (1 / part - 1)
-        self.launcher.say(f"[{part:4.0%}, about {left / 60:.1f} min left] {_title(job)}: {text}")
+        status = self._status()
+        left = "" if status.left is None else f", about {duration(status.left)} left"
+        self.launcher.say(f"[{self._settled}/{self._count}{left}] {_title(job)}: {text}")
 
     def _give_up_hopeless(self) -> None:
         """Take out and record the jobs whose needs are neither completed nor still to come."""

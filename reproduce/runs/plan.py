@@ -27,6 +27,7 @@ from reproduce.experiments import (
 from reproduce.runs.identity import run_id
 from reproduce.runs.job import Job
 from reproduce.runs.lock import guard
+from reproduce.runs.parallel import per_process
 
 #: Digest of data that is not there.
 UNKNOWN = "unknown"
@@ -41,7 +42,8 @@ def trainer_overrides(arguments: Sequence[str]) -> dict[str, Any]:
 
     Args:
         arguments: ``--trainer.devices=2`` or ``--trainer.devices 2``, any number of them; the
-            sections ``model`` and ``data`` are understood as well.
+            sections ``model`` and ``data`` are understood as well. ``--trainer.callbacks+=CLASS``
+            adds a callback.
 
     Raises:
         UserError: If an argument has another form.
@@ -62,6 +64,13 @@ def trainer_overrides(arguments: Sequence[str]) -> dict[str, Any]:
             nested: Any = yaml.safe_load(value)
         except yaml.YAMLError:
             raise UserError(f"{name}: expected a value in YAML, got {value!r}") from None
+        if name.endswith("+"):
+            place = config
+            for key in section[:-1]:
+                place = place.setdefault(key, {})
+            item = {"class_path": nested} if isinstance(nested, str) else nested
+            place.setdefault(section[-1], []).append(item)
+            continue
         for key in reversed(section):
             nested = {key: nested}
         config = merge(config, nested)
@@ -156,6 +165,7 @@ class _Planner:
         needs: Mapping[str, Job] | None = None,
     ) -> Job:
         manifest = self.manifest(config)
+        per_process(config, manifest)  # what cannot be divided is refused before anything runs
         return Job(
             experiment=f"{self.table.name}/{row.key}/{column.key}",
             scale=self.scale,

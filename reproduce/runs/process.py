@@ -20,6 +20,7 @@ from reproduce.runs.devices import devices_of
 from reproduce.runs.job import Job, per_device, write_job
 from reproduce.runs.lock import Lock
 from reproduce.runs.orphan import PARENT, TOKEN
+from reproduce.runs.progress import NAME, START, Progress, read_progress
 
 #: Threads of each run on a CPU: as many runs as cores, each on one, is fastest for small networks
 #: and makes results independent of the number of cores.
@@ -85,7 +86,8 @@ class Running:
         started: When.
         poll: Exit status, or ``None`` while it goes.
         kill: Ends it.
-        step: How far it is known to be.
+        first: Step from which it goes on.
+        progress: How far it is known to be.
     """
 
     job: Job
@@ -94,13 +96,12 @@ class Running:
     started: float
     poll: Callable[[], int | None]
     kill: Callable[[], None]
-    step: int = 0
+    first: int = 0
+    progress: Progress = START
 
-    def read_step(self) -> int:
-        """Step the run has come to."""
-        with contextlib.suppress(OSError, ValueError):
-            self.step = int((self.job.folder / "progress").read_text())
-        return min(self.step, self.job.steps)
+    def look(self) -> None:
+        """Read how far the run has come."""
+        self.progress = read_progress(self.job.folder) or self.progress
 
 
 def _enter(folder: Path, variables: dict[str, str]) -> None:
@@ -138,7 +139,8 @@ def start(
     # Two workers at least: the last evaluations of a table have the machine to themselves.
     workers = min(max(cores // (1 if alone else at_once), 2), cores)
     write_job(job, threads=threads, wandb=wandb, workers=workers)
-    (job.folder / "progress").unlink(missing_ok=True)
+    (job.folder / NAME).unlink(missing_ok=True)
+    first = max((int(p.stem[5:]) for p in job.folder.glob("step-*.ckpt")), default=0)
     variables = {TOKEN: lock.token}
     if devices:
         variables["CUDA_VISIBLE_DEVICES"] = ",".join(devices)
@@ -146,7 +148,7 @@ def start(
     if devices_of(job) == 1:
         process = context.Process(target=_enter, args=(job.folder, variables))
         process.start()
-        return Running(job, lock, devices, now, lambda: process.exitcode, process.kill)
+        return Running(job, lock, devices, now, lambda: process.exitcode, process.kill, first)
     popen = subprocess.Popen(
         [sys.executable, "-m", "reproduce.runs.execute", str(job.folder)],
         start_new_session=True,
@@ -157,7 +159,7 @@ def start(
         with contextlib.suppress(ProcessLookupError):
             os.killpg(popen.pid, signal.SIGKILL)
 
-    return Running(job, lock, devices, now, popen.poll, kill)
+    return Running(job, lock, devices, now, popen.poll, kill, first)
 
 
 def how_it_ended(code: int) -> str:

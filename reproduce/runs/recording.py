@@ -12,8 +12,8 @@ import torch
 from lightning.pytorch.loggers import Logger
 from torch import Tensor
 
-from reproduce.files import write_atomically
 from reproduce.models import SegmentationModule
+from reproduce.runs.progress import write_progress
 from reproduce.runs.summary import check_counts, percent, scores_of
 
 #: Attributes of the callback that a run which goes on needs.
@@ -124,8 +124,12 @@ class RecordCallback(L.Callback):
             )
         now = time.monotonic()
         if now - self._told > 1:
-            self._told = now
-            write_atomically(self.folder / "progress", str(trainer.global_step))
+            self._tell(trainer)
+
+    def _tell(self, trainer: L.Trainer) -> None:
+        self._told = time.monotonic()
+        if trainer.is_global_zero:
+            write_progress(self.folder, trainer.global_step, self.last.get("miou"))
 
     def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Check what was counted and keep the scores."""
@@ -140,6 +144,7 @@ class RecordCallback(L.Callback):
         self.confusion = matrix.tolist()
         if not self.best or (self.last["miou"] or 0) > (self.best["miou"] or 0):
             self.best = self.last
+        self._tell(trainer)
 
 
 def _gather(trainer: L.Trainer, module: SegmentationModule) -> tuple[Tensor, dict[str, float]]:

@@ -4,10 +4,12 @@ from pathlib import Path
 
 from reproduce.errors import UserError
 from reproduce.evaluations import kind
+from reproduce.files import read_json
 from reproduce.runs.fingerprint import code_fingerprint
 from reproduce.runs.identity import config_hash, run_id
+from reproduce.runs.progress import read_progress
 from reproduce.runs.record import summary
-from reproduce.runs.store import all_runs
+from reproduce.runs.store import Run, all_runs
 
 #: Lines of a log that explain a failure.
 LOG_LINES = 20
@@ -18,7 +20,8 @@ def list_runs(runs: Path) -> str:
     lines = []
     for run in all_runs(runs):
         if run.record is None:
-            lines.append(f"{run.folder.name}  {run.state:<11}  {run.problem}".rstrip())
+            words = ", ".join(part for part in (_under_way(run), run.problem) if part)
+            lines.append(f"{run.folder.name}  {run.state:<11}  {words}".rstrip())
             continue
         record = run.record
         what = f"{record['scale']} {record['experiment']} seed {record['seed']}"
@@ -29,6 +32,24 @@ def list_runs(runs: Path) -> str:
             what += f"  {run.problem}"
         lines.append(f"{run.folder.name}  {run.state:<11}  {what}")
     return "\n".join(lines) or f"no runs under {runs}"
+
+
+def _under_way(run: Run) -> str:
+    """What a run without a record is, and how far it is."""
+    try:
+        job = read_json(run.folder / "job.json")
+        what = f"{job['scale']} {job['experiment']} seed {job['seed']}"
+        if job["kind"] != "training":
+            what += f" {job['kind']}"
+    except (UserError, KeyError):
+        return ""
+    found = read_progress(run.folder)
+    if found is None or run.state not in ("running", "interrupted"):
+        return what
+    what += f", step {found.step}"
+    if job["kind"] == "training":
+        what += f" of {job['config']['trainer']['max_steps']}"
+    return what if found.miou is None else f"{what}, mIoU {found.miou:.2f}"
 
 
 def show_run(runs: Path, name: str) -> str:

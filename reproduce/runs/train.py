@@ -10,8 +10,10 @@ from reproduce.lightning_cli import build_cli
 from reproduce.runs.checkpoints import Checkpoints, newest, position, save
 from reproduce.runs.loggers import finish, make_loggers
 from reproduce.runs.machine import hardware, peak_memory
+from reproduce.runs.parallel import check_processes
 from reproduce.runs.record import read_record
 from reproduce.runs.recording import RecordCallback
+from reproduce.runs.whole_batch import WholeBatch
 
 
 def choose(
@@ -60,6 +62,7 @@ def train(folder: Path, job: dict[str, Any], config: dict[str, Any]) -> dict[str
         trainer={
             "logger": False,
             "default_root_dir": str(folder),
+            "devices": 1,
             "enable_checkpointing": False,
             "enable_progress_bar": False,
             "enable_model_summary": False,
@@ -67,6 +70,9 @@ def train(folder: Path, job: dict[str, Any], config: dict[str, Any]) -> dict[str
         },
     )
     cli.trainer.callbacks += [record, Checkpoints(folder)]  # type: ignore[attr-defined]
+    check_processes(config, cli.trainer.world_size)
+    if cli.trainer.world_size > 1:
+        cli.trainer.callbacks.append(WholeBatch())  # type: ignore[attr-defined]
     found = newest(folder)
     if found is not None:
         epoch, batches = position(found[1])

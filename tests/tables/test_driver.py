@@ -10,7 +10,6 @@ import pytest
 
 from reproduce.errors import UserError
 from reproduce.experiments import REPOSITORY
-from reproduce.runs.job import per_device
 from reproduce.runs.record import write_record
 from reproduce.tables.check import check_tables, stale_tables
 from reproduce.tables.driver import Request, make_table
@@ -192,6 +191,8 @@ def test_dry_run_without_data_and_weights(
         ({"name": "table7"}, "unknown table"),
         ({"only": "fcn9s"}, "matches nothing"),
         ({"flags": ["--devices=2"]}, "expected a Lightning flag"),
+        ({"flags": ["--trainer.devices=3"]}, "a batch of 8 cannot be split over 3 devices"),
+        ({"flags": ["--trainer.num_nodes=2"]}, "--trainer.num_nodes=2 needs a cluster"),
         ({"scale": "lite", "data": None}, "no data: name the folder of voc with DATA="),
         ({"scale": "lite", "data": Path("/nonexistent")}, "expected a VOC root"),
     ],
@@ -199,15 +200,6 @@ def test_dry_run_without_data_and_weights(
 def test_mistakes(request_of: Any, changes: dict[str, Any], message: str) -> None:
     with pytest.raises(UserError, match=message):
         make_table(request_of(train=True, **changes))
-
-
-def test_the_whole_batch_is_kept_on_several_devices() -> None:
-    def config(batch: int) -> dict[str, Any]:
-        return {"trainer": {"devices": 2}, "data": {"init_args": {"batch_size": batch}}}
-
-    assert per_device(config(8))["data"]["init_args"]["batch_size"] == 4
-    with pytest.raises(UserError, match="a batch of 7 cannot be split over 2 devices"):
-        per_device(config(7))
 
 
 def test_index_names_its_records(request_of: Any) -> None:
