@@ -19,7 +19,7 @@ OPTIONS = --scale $(SCALE) --seeds $(SEEDS) --runs $(RUNS) --launcher $(LAUNCHER
 TABLES := table1 table2 table3 table4 table5 details heaviside curves ablations overhead
 DATA_SETS := data-voc data-context data-cityscapes data-camvid
 
-.PHONY: help setup $(TABLES) tables report test lint format types check bench data-demo clean
+.PHONY: help setup $(TABLES) tables report figures test lint format types check bench data-demo clean
 .PHONY: data-voc data-context data-cityscapes data-camvid
 
 help: ## Show this list
@@ -59,6 +59,9 @@ tables: $(TABLES) ## All tables
 
 report: $(READY) ## One HTML page of all tables and their runs: build/report.html
 	@$(BIN)/reproduce report --scale $(SCALE) --runs $(RUNS) $(if $(DATA),--data $(DATA))
+
+figures: $(READY) ## The paper's figures from logged runs: tables/SCALE/figures
+	@$(BIN)/reproduce figures --scale $(SCALE) --runs $(RUNS) $(if $(DATA),--data $(DATA))
 
 test: $(READY) ## Run the tests
 	@$(BIN)/python -m pytest -n 2 --dist loadfile

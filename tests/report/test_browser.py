@@ -10,8 +10,8 @@ import pytest
 
 from reproduce.experiments import REPOSITORY
 from reproduce.report.page import Request, write_report
+from tests.figures.test_examples import voc
 from tests.report.pages import EVIL, example_runs
-from tests.report.test_pictures import _voc
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -40,7 +40,7 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for path in (tables / "demo" / "records").glob("*.json"):
         path.write_text(path.read_text().replace("CPU | fast", EVIL.replace('"', "'")))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("reproduce.report.pictures.data_set", _voc)
+        patch.setattr("reproduce.figures.examples.data_set", voc)
         write_report(Request("demo", tables, root / "report.html", runs, data))
     return root / "report.html"
 
