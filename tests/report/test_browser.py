@@ -105,6 +105,23 @@ def test_slider_and_truth(browser: "Browser", report: Path) -> None:
     assert troubles == []
 
 
+def test_the_line_follows_a_drag_on_the_picture(browser: "Browser", report: Path) -> None:
+    page, troubles = _open(browser, report)
+    stage = page.locator(".compare .stage").first
+    stage.scroll_into_view_if_needed()
+    box = stage.bounding_box()
+    assert box is not None
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + 10)
+    page.mouse.down()
+    page.mouse.move(box["x"] + box["width"] / 4, box["y"] + 10)
+    page.mouse.up()
+    page.mouse.move(box["x"] + 1, box["y"] + 10)
+    assert page.locator(".compare input[type=range]").first.input_value() == "25"
+    split = stage.evaluate("e => e.parentElement.style.getPropertyValue('--split')")
+    assert split == "25%"
+    assert troubles == []
+
+
 def test_curves_say_their_values(browser: "Browser", report: Path) -> None:
     page, troubles = _open(browser, report)
     page.locator(".network:visible .chart svg").first.hover()
