@@ -136,14 +136,13 @@ def draw_level_set(
     for place, (heading, picture) in enumerate(zip(headings, pictures, strict=True)):
         sheet.words(place * step + size[1] // 2, 16, heading, size=14, anchor="middle")
         sheet.picture(place * step, 24, size, picture)
-    scale = [OUTSIDE, ZERO, INSIDE]
     entries: list[tuple[str, list[Colour]]] = [
-        (f"φ = P({name}) − ½, from −½ to ½", scale),
+        (f"φ = P({name}) − ½, from −½ to ½", [OUTSIDE, ZERO, INSIDE]),
         ("zero level line φ = 0", [LINE]),
         ("contour of the truth", [TRUTH]),
     ]
-    said = f"image {example.name}, {example.rule} in IoU; class: of its objects the largest gain"
-    return _finish(sheet, 24 + size[0] + 6, entries, [said, *notes])
+    chosen = f"Image {example.name}, {example.rule} in IoU; {name}: its object that gains most."
+    return _finish(sheet, 24 + size[0] + 6, entries, [chosen, *notes])
 
 
 def _finish(

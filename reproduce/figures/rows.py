@@ -7,7 +7,7 @@ from pathlib import Path
 
 from reproduce.errors import UserError
 from reproduce.experiments import Row, TableSpec
-from reproduce.figures.examples import Examples, Trained, answer_examples, trained
+from reproduce.figures.examples import Examples, Trained, answer_examples, crf_column, trained
 from reproduce.figures.figure import Figure, absent, code_of, digest
 from reproduce.files import write_atomically
 from reproduce.tables.figures import png_bytes
@@ -68,7 +68,10 @@ class _Row:
     def caption(self, columns: Mapping[str, str]) -> str:
         runs = self.chosen.runs
         named = ", ".join(f"{label} `{runs[key].id}`" for key, label in columns.items())
-        return f"Seed {self.chosen.seed}: {named}."
+        crf, more = crf_column(self.spec), ""
+        if crf is not None and self.row.has(crf) and self.chosen.crf is None:
+            more = f" {crf.label}: not run."
+        return f"Seed {self.chosen.seed}: {named}.{more}"
 
     def examples(self) -> Examples:
         missing = self.chosen.missing(self.place.runs)
@@ -137,16 +140,13 @@ def row_figures(
     """
     cells = Cells(runs)
     for row in spec.rows:
-        found = [_Row(place, spec, row, chosen) for chosen in trained(spec, row, cells)]
         if not row.paper:
             continue
+        found = [_Row(place, spec, row, chosen) for chosen in trained(spec, row, cells)]
         if not found:
-            first, second = (
-                absent(
-                    *_names(place, spec, row, what), _source(place, spec), f"{row.label}: not run"
-                )
-                for what in SECTIONS
-            )
+            source, problem = _source(place, spec), f"{row.label}: not run"
+            names = [_names(place, spec, row, what) for what in SECTIONS]
+            first, second = (absent(*name, source, problem) for name in names)
             yield first, second
             continue
         shown = _choose(found)

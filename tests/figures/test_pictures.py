@@ -91,7 +91,7 @@ def test_level_set_map_has_its_zero_line_where_the_labels_change() -> None:
         "φ, Baseline (IoU 0.0 %)",
         "φ, LS loss (IoU 100.0 %)",
     ]
-    assert "image val_7, largest gain in IoU; class: of its objects the largest gain" in said
+    assert "Image val_7, largest gain in IoU; square: its object that gains most." in said
     pixels = np.asarray(sheet.png().convert("RGB")).astype(int)
     step = pixels.shape[1] // 4
     black = [(pixels[30:150, i * step : (i + 1) * step].sum(-1) < 60).sum() for i in (2, 3)]
