@@ -19,8 +19,8 @@ OPTIONS = --scale $(SCALE) --seeds $(SEEDS) --runs $(RUNS) --launcher $(LAUNCHER
 TABLES := table1 table2 table3 table4 table5 details heaviside curves ablations overhead
 DATA_SETS := data-voc data-context data-cityscapes data-camvid
 
-.PHONY: help setup $(TABLES) tables claims report test lint format types check bench data-demo clean
-.PHONY: data-voc data-context data-cityscapes data-camvid
+.PHONY: help setup $(TABLES) tables claims report figures test lint format types check bench
+.PHONY: clean data-demo data-voc data-context data-cityscapes data-camvid
 
 help: ## Show this list
 	@awk -F':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -62,6 +62,9 @@ claims: $(READY) ## What the tables say of the paper's claims: docs/reproduction
 
 report: $(READY) ## One HTML page of all tables and their runs: build/report.html
 	@$(BIN)/reproduce report --scale $(SCALE) --runs $(RUNS) $(if $(DATA),--data $(DATA))
+
+figures: $(READY) ## The paper's figures from logged runs: tables/SCALE/figures
+	@$(BIN)/reproduce figures --scale $(SCALE) --runs $(RUNS) $(if $(DATA),--data $(DATA))
 
 test: $(READY) ## Run the tests
 	@$(BIN)/python -m pytest -n 2 --dist loadfile

@@ -182,6 +182,13 @@ def _report(options: argparse.Namespace) -> int:
     return 0
 
 
+def _figures(options: argparse.Namespace) -> int:
+    from reproduce.figures.command import Request, make_figures
+
+    where = (options.tables, options.runs, options.data, options.out)
+    return make_figures(Request(options.scale, *where))
+
+
 def _shape(text: str) -> tuple[int, int, int, int]:
     numbers = tuple(int(word) for word in text.split(","))
     if len(numbers) != 4 or min(numbers) < 1:
@@ -269,6 +276,12 @@ def build_parser() -> argparse.ArgumentParser:
     report.add_argument("--tables", type=Path, default=REPOSITORY / "tables", help="their folder")
     report.add_argument("--runs", type=Path, default=Path("runs"), help="networks for pictures")
     report.add_argument("--data", type=Path, help="root of the data set, for pictures")
+    figures = command("figures", _figures, "the paper's figures from logged runs, SVG and PNG")
+    figures.add_argument("--scale", choices=SCALES, default="demo")
+    figures.add_argument("--tables", type=Path, default=REPOSITORY / "tables", help="their folder")
+    figures.add_argument("--runs", type=Path, default=Path("runs"), help="networks for pictures")
+    figures.add_argument("--data", type=Path, help="root of the data set, for pictures")
+    figures.add_argument("--out", type=Path, help="folder (default: TABLES/SCALE/figures)")
     _add_own_pictures(command)
     for name in LIGHTNING_COMMANDS:
         commands.add_parser(name, help=f"LightningCLI's {name}", add_help=False)

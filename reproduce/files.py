@@ -8,8 +8,12 @@ from typing import Any
 from reproduce.errors import UserError
 
 
-def write_atomically(path: Path, text: str) -> None:
-    """Write a text file so that readers see the old or the new content, never a part.
+def write_atomically(path: Path, content: str | bytes) -> None:
+    """Write a file so that readers see the old or the new content, never a part.
+
+    Args:
+        path: The file; its folder is made.
+        content: Text is written as UTF-8.
 
     Raises:
         OSError: If the folder cannot be made or written.
@@ -17,8 +21,8 @@ def write_atomically(path: Path, text: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     work = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        with work.open("w", encoding="utf-8", newline="\n") as file:
-            file.write(text)
+        with work.open("wb") as file:
+            file.write(content.encode() if isinstance(content, str) else content)
             file.flush()
             os.fsync(file.fileno())
         work.replace(path)

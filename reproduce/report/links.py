@@ -64,7 +64,7 @@ def _columns(spec: TableSpec, head: str, first: str) -> list[Column]:
 
 def _linked(spec: TableSpec, row: Row | None, head: str, first: str, cell: Cell) -> Linked:
     verdict = head == "Verdict"
-    paper = head.removesuffix(" ").endswith("paper")
+    paper = cell.number and head.removesuffix(" ").endswith("paper")
     kind = "paper" if paper else "verdict" if verdict else "number" if cell.number else ""
     target = ""
     if row is not None and cell.number and not paper and cell.text not in EMPTY:

@@ -9,6 +9,7 @@ from typing import Any
 
 import yaml
 
+from reproduce.errors import UserError
 from reproduce.evaluations import kind
 from reproduce.experiments import REPOSITORY
 from reproduce.files import read_json, write_atomically

@@ -6,19 +6,24 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from PIL import Image
+
 from reproduce.experiments import TableSpec
 from reproduce.files import write_atomically
 from reproduce.tables.markdown import CellRun, scores_by_seed
 from reproduce.tables.render import paper_gain
 from reproduce.tables.statistics import paired_gain
 
+#: Pixels per inch, and colours, of figures as PNG.
+DPI, SHADES = 110, 64
+
 
 @contextmanager
 def figure_file(path: Path, salt: str, size: tuple[float, float]) -> Iterator[Any]:
-    """A new figure, which is written as SVG afterwards; equal pictures give equal files.
+    """A new figure, which is written afterwards; equal pictures give equal files.
 
     Args:
-        path: File to write.
+        path: File to write: SVG, or PNG if its name says so.
         salt: Part of the names inside the file.
         size: Width and height in inches.
     """
@@ -31,10 +36,23 @@ def figure_file(path: Path, salt: str, size: tuple[float, float]) -> Iterator[An
     with mpl.rc_context(settings):
         figure = plt.figure(figsize=size, layout="constrained")
         yield figure
-        text = io.StringIO()
-        figure.savefig(text, format="svg", metadata={"Date": None})
+        stream = io.BytesIO()
+        if path.suffix == ".png":
+            figure.savefig(stream, format="png", dpi=DPI)
+        else:
+            figure.savefig(stream, format="svg", metadata={"Date": None})
         plt.close(figure)
-    write_atomically(path, text.getvalue())
+    content = stream.getvalue()
+    if path.suffix == ".png":
+        content = png_bytes(Image.open(stream).convert("RGB").quantize(SHADES))
+    write_atomically(path, content)
+
+
+def png_bytes(image: Image.Image) -> bytes:
+    """A picture as a small PNG."""
+    stream = io.BytesIO()
+    image.save(stream, "PNG", optimize=True)
+    return stream.getvalue()
 
 
 @contextmanager

@@ -10,7 +10,7 @@ import yaml
 
 from reproduce.data.catalog import data_set
 from reproduce.data.images import read_pair
-from reproduce.report.images import image_iou
+from reproduce.figures.examples import image_iou
 from reproduce.runs.record import dump_record
 from reproduce.segment.network import build_network
 from tests.conftest import make_voc

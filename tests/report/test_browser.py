@@ -10,8 +10,8 @@ import pytest
 
 from reproduce.experiments import REPOSITORY
 from reproduce.report.page import Request, write_report
+from tests.figures.test_examples import voc
 from tests.report.pages import EVIL, example_runs
-from tests.report.test_pictures import _voc
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -40,7 +40,7 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for path in (tables / "demo" / "records").glob("*.json"):
         path.write_text(path.read_text().replace("CPU | fast", EVIL.replace('"', "'")))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("reproduce.report.pictures.data_set", _voc)
+        patch.setattr("reproduce.figures.examples.data_set", voc)
         write_report(Request("demo", tables, root / "report.html", runs, data))
     return root / "report.html"
 
@@ -102,6 +102,23 @@ def test_slider_and_truth(browser: "Browser", report: Path) -> None:
     figure.locator("input[type=checkbox]").check()
     assert figure.locator("img.truth").is_visible()
     assert page.evaluate("[...document.images].every(i => i.naturalWidth > 0 || !i.offsetParent)")
+    assert troubles == []
+
+
+def test_the_line_follows_a_drag_on_the_picture(browser: "Browser", report: Path) -> None:
+    page, troubles = _open(browser, report)
+    stage = page.locator(".compare .stage").first
+    stage.scroll_into_view_if_needed()
+    box = stage.bounding_box()
+    assert box is not None
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + 10)
+    page.mouse.down()
+    page.mouse.move(box["x"] + box["width"] / 4, box["y"] + 10)
+    page.mouse.up()
+    page.mouse.move(box["x"] + 1, box["y"] + 10)
+    assert page.locator(".compare input[type=range]").first.input_value() == "25"
+    split = stage.evaluate("e => e.parentElement.style.getPropertyValue('--split')")
+    assert split == "25%"
     assert troubles == []
 
 

@@ -62,7 +62,21 @@
   // Before and after.
   for (const figure of all(".compare")) {
     const range = figure.querySelector("input[type=range]");
-    range.addEventListener("input", () => figure.style.setProperty("--split", `${range.value}%`));
+    const split = () => figure.style.setProperty("--split", `${range.value}%`);
+    range.addEventListener("input", split);
+    const stage = figure.querySelector(".stage");
+    const drag = (event) => {
+      const area = stage.getBoundingClientRect();
+      range.value = 100 * (event.clientX - area.left) / area.width;
+      split();
+    };
+    stage.addEventListener("pointerdown", (event) => {
+      stage.setPointerCapture(event.pointerId);
+      drag(event);
+    });
+    stage.addEventListener("pointermove", (event) => {
+      if (stage.hasPointerCapture(event.pointerId)) drag(event);
+    });
     figure.querySelector("input[type=checkbox]").addEventListener("change", (event) => {
       figure.classList.toggle("true", event.target.checked);
     });
@@ -131,12 +145,18 @@
       svg.append(node("line", { class: "axis", x1: LEFT, x2: WIDTH - RIGHT, y1: py(y), y2: py(y) }));
       svg.append(node("text", { x: LEFT - 5, y: py(y) + 4, "text-anchor": "end" }, y));
     }
-    for (const x of ticks(x0, x1, 5)) svg.append(node("text", { x: px(x), y: HEIGHT - 8, "text-anchor": "middle" }, x));
+    for (const x of ticks(x0, x1, 5)) {
+      const anchor = px(x) > WIDTH - RIGHT - 12 ? "end" : "middle";
+      svg.append(node("text", { x: anchor === "end" ? WIDTH - 2 : px(x), y: HEIGHT - 8, "text-anchor": anchor }, x));
+    }
     const draw = ([steps, values], style) => svg.append(node("path", {
       class: style, "clip-path": `url(#${clip})`, d: steps.map((s, i) => `${i ? "L" : "M"}${px(s).toFixed(1)} ${py(values[i]).toFixed(1)}`).join(""),
     }));
     ["base", "ours"].forEach((style, i) => cells[i].forEach((series) => draw(series, style)));
     ["base", "ours"].forEach((style, i) => means[i] && draw(means[i], `mean ${style}`));
+    if (quantity === "miou") ["base", "ours"].forEach((style, i) => means[i] && means[i][0].forEach((step, j) => {
+      svg.append(node("circle", { class: style, cx: px(step).toFixed(1), cy: py(means[i][1][j]).toFixed(1), r: 3 }));
+    }));
     const cross = node("line", { class: "cross", y1: TOP, y2: HEIGHT - BOTTOM, visibility: "hidden" });
     svg.append(cross);
     const steps = (means[1] || means[0])[0];

@@ -1,0 +1,1 @@
+"""The paper's figures from logged runs: ``reproduce figures``."""
