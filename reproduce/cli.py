@@ -27,6 +27,7 @@ def _table(options: argparse.Namespace) -> int:
         train=not options.no_train,
         jobs=options.jobs,
         wandb=options.wandb,
+        wandb_checkpoints=options.wandb_checkpoints,
         flags=options.flags,
         launcher=options.launcher,
         slurm=_slurm_options(options.slurm, options.launcher),
@@ -215,6 +216,9 @@ def build_parser() -> argparse.ArgumentParser:
     table.add_argument("--dry-run", action="store_true", help="list what exists and would run")
     table.add_argument("--jobs", type=int, default=0, help="runs side by side (default: cores)")
     table.add_argument("--wandb", default="auto", help="auto, online, offline or off")
+    table.add_argument(
+        "--wandb-checkpoints", action="store_true", help="mirror the best and last network too"
+    )
     table.add_argument("--no-retry", action="store_true", help="leave failed runs as they are")
     table.add_argument(
         "--launcher",
@@ -278,7 +282,7 @@ def _dispatch(arguments: list[str]) -> int:
         arguments, flags = arguments[:cut], arguments[cut + 1 :]
     # Make passes on ARGS after the dashes: what is not Lightning's is taken out there.
     slurm = [word for word in (*arguments, *flags) if word.startswith("--slurm.")]
-    own = [word for word in flags if word == "--no-retry"]
+    own = [word for word in flags if word in ("--no-retry", "--wandb-checkpoints")]
     arguments = [word for word in (*arguments, *own) if word not in slurm]
     flags = [word for word in flags if word not in (*slurm, *own)]
     options = build_parser().parse_args(arguments)

@@ -23,6 +23,7 @@ from reproduce.files import read_json
 from reproduce.runs.evaluate import evaluate
 from reproduce.runs.failure import disk_full, explain
 from reproduce.runs.lock import Lock, adopt, take
+from reproduce.runs.mirror import Mirror
 from reproduce.runs.orphan import TOKEN, Watch, parent_gone
 from reproduce.runs.record import write_record
 from reproduce.runs.store import look_up
@@ -34,8 +35,12 @@ BUSY = 75
 PACKAGES = ("torch", "torchvision", "lightning", "torchmetrics", "albumentations", "numpy")
 
 
-def execute(folder: Path) -> dict[str, Any]:
+def execute(folder: Path, mirror: Mirror | None = None) -> dict[str, Any]:
     """Run what ``folder/config.yaml`` and ``folder/job.json`` say.
+
+    Args:
+        folder: The run's folder.
+        mirror: The run's copy in Weights & Biases, for the caller to close; ``None``: a new one.
 
     Returns:
         The record's part that comes from running.
@@ -45,6 +50,7 @@ def execute(folder: Path) -> dict[str, Any]:
         RuntimeError: If the run itself goes wrong.
     """
     job = read_json(folder / "job.json")
+    mirror = mirror or Mirror(folder, job)
     torch.set_num_threads(job["threads"])
     config = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))
     check_tasks(config)
@@ -52,9 +58,9 @@ def execute(folder: Path) -> dict[str, Any]:
         if (state := look_up(folder.parent / name).state) != "completed":
             raise UserError(f"it needs run {name}, which is {state}")
     if job["kind"] != "training":
-        return evaluate(folder, job, config)
+        return evaluate(folder, job, config, mirror)
     config, chosen = choose(folder, job, config)
-    return {**train(folder, job, config), **chosen}
+    return {**train(folder, job, config, mirror), **chosen}
 
 
 def rank() -> int:
@@ -143,12 +149,15 @@ def main(folder: Path) -> int:
         job = read_json(folder / "job.json")
         if first:
             (folder / "record.json").unlink(missing_ok=True)  # of an earlier failure
+        mirror = Mirror(folder, job)
         try:
-            result = execute(folder)
+            result = execute(folder, mirror)
         except Exception as error:  # noqa: BLE001 - whatever stops a run is its record
             result = _failure(folder, error)
         if first:
-            write_record(folder / "record.json", {**base_record(job), **result})
+            record = {**base_record(job), **result}
+            mirror.close(record)
+            write_record(folder / "record.json", record)
             print(json.dumps({"state": result["state"]}))
     return 0 if result["state"] == "completed" else 1
 

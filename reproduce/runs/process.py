@@ -116,6 +116,7 @@ def start(
     lock: Lock,
     *,
     wandb: str,
+    wandb_checkpoints: bool = False,
     at_once: int,
     devices: Sequence[str],
     context: multiprocessing.context.ForkServerContext,
@@ -128,6 +129,7 @@ def start(
         job: The run.
         lock: Its lock.
         wandb: ``online``, ``offline`` or ``off``.
+        wandb_checkpoints: Whether checkpoints are mirrored too.
         at_once: Runs side by side, among which the cores are shared.
         devices: GPUs it may use; empty: what the driver sees.
         context: From :func:`server`.
@@ -137,7 +139,8 @@ def start(
     threads = max(cores // devices_of(job), 1) if alone else THREADS
     # Two workers at least: the last evaluations of a table have the machine to themselves.
     workers = min(max(cores // (1 if alone else at_once), 2), cores)
-    write_job(job, threads=threads, wandb=wandb, workers=workers)
+    mirror: dict[str, Any] = {"wandb": wandb, "wandb_checkpoints": wandb_checkpoints}
+    write_job(job, threads=threads, workers=workers, **mirror)
     (job.folder / "progress").unlink(missing_ok=True)
     variables = {TOKEN: lock.token}
     if devices:

@@ -51,6 +51,7 @@ class Request:
         train: Whether missing runs are executed.
         jobs: Runs side by side, 0 for one per core.
         wandb: ``auto``, ``online``, ``offline`` or ``off``.
+        wandb_checkpoints: Whether the best and the last checkpoint are mirrored too.
         flags: Lightning flags.
         launcher: ``local`` or ``slurm``.
         slurm: Options of sbatch.
@@ -67,6 +68,7 @@ class Request:
     train: bool = True
     jobs: int = 0
     wandb: str = "auto"
+    wandb_checkpoints: bool = False
     flags: Sequence[str] = ()
     launcher: str = "local"
     slurm: Mapping[str, str | bool] = field(default_factory=dict)
@@ -115,7 +117,7 @@ def run_missing(request: Request, jobs: Sequence[Job]) -> int:
     if request.launcher == "slurm":
         from reproduce.runs.slurm import SlurmLauncher
 
-        return bad + SlurmLauncher(request.slurm, mode).run(missing)
+        return bad + SlurmLauncher(request.slurm, mode, request.wandb_checkpoints).run(missing)
     from reproduce.runs.devices import visible_devices
     from reproduce.runs.launch import Launcher
 
@@ -124,7 +126,8 @@ def run_missing(request: Request, jobs: Sequence[Job]) -> int:
     share = max(-(-request.jobs // max(len(devices), 1)), 1)
     total = len({job.id for job in (*jobs, *missing)})
     print(f"{len(missing)} of {total} runs to do, {at_once} at a time, W&B {mode}", flush=True)
-    return bad + Launcher(at_once, mode, devices, share).run(missing)
+    launcher = Launcher(at_once, mode, devices, share, request.wandb_checkpoints)
+    return bad + launcher.run(missing)
 
 
 def _rank(record: dict[str, Any]) -> tuple[bool, str]:

@@ -1,0 +1,128 @@
+"""A run's copy in Weights & Biases. What is in the run's folder counts; this only follows it."""
+
+import hashlib
+import json
+import os
+import platform
+import sys
+import traceback
+from importlib.metadata import distributions
+from pathlib import Path
+from typing import Any
+
+import wandb
+from lightning.pytorch.loggers import Logger, WandbLogger
+
+from reproduce.data.catalog import data_set
+from reproduce.runs.loggers import wandb_logger
+from reproduce.runs.record import dump_record
+from reproduce.runs.score_media import score_media
+from reproduce.runs.wandb_mode import server_answers
+
+#: File of the run in Weights & Biases that tables are made from, and the entry of its summary with
+#: the SHA-256 of that file.
+RECORD, MARK = "record.json", "record_sha256"
+
+#: Checkpoints that are sent where the user asks, by the alias of their artifact.
+CHECKPOINTS = {"best": "best.ckpt", "last": "last.ckpt"}
+
+
+class Mirror:
+    """The run of Weights & Biases that follows a run; does nothing where that is off.
+
+    A run that was to be online is offline if the server does not answer now.
+
+    Args:
+        folder: The run's folder, in which all files are kept.
+        job: Content of its ``job.json``.
+
+    Attributes:
+        logger: For Lightning; ``None`` if off.
+        mode: ``online``, ``offline`` or ``off``.
+    """
+
+    def __init__(self, folder: Path, job: dict[str, Any]) -> None:
+        self.folder = folder
+        self.job = job
+        self.mode: str = job["wandb"]
+        self.logger: WandbLogger | None = None
+        if self.mode == "online" and not server_answers():
+            self.mode = "offline"
+        if self.mode != "off":
+            # What is staged elsewhere is lost when the run is synchronised from another machine.
+            os.environ["WANDB_DATA_DIR"] = str((folder / "wandb").resolve())
+            self.logger = wandb_logger(folder, job, offline=self.mode == "offline")
+
+    @property
+    def loggers(self) -> list[Logger]:
+        """What Lightning logs to beside the files of the run; empty if off."""
+        return [] if self.logger is None else [self.logger]
+
+    def reference(self) -> dict[str, Any]:
+        """The record's entry ``wandb``: id, mode and address, if there is one."""
+        address = self.logger.experiment.url if self.logger and self.mode == "online" else None
+        return {"id": self.job["id"], "mode": self.mode, "url": address}
+
+    def close(self, record: dict[str, Any]) -> None:
+        """Publish the record of a completed run and end the copy; that of a failed run is failed.
+
+        Nothing that goes wrong here stops the run; the log has it.
+
+        Args:
+            record: As it will be written to ``record.json``.
+        """
+        run = wandb.run
+        if run is None:  # off, or it failed before anything was logged
+            return
+        completed = record["state"] == "completed"
+        try:
+            if completed:
+                self._publish(run, record)
+        except Exception:  # noqa: BLE001 - the run is done, whatever happens to its copy
+            traceback.print_exc()
+            completed = False  # its record may not be there: tables must not look for it
+        try:
+            run.finish(exit_code=0 if completed else 1)
+        except Exception:  # noqa: BLE001 - as above
+            traceback.print_exc()
+
+    def _publish(self, run: wandb.Run, record: dict[str, Any]) -> None:
+        if "confusion" in record:
+            names = data_set(record["config"]["data"]["class_path"]).classes.names
+            run.log({**score_media(record, names), "trainer/global_step": _step(record)})
+        data = record["data"]
+        environment = {"python": sys.version, "platform": platform.platform()}
+        environment |= {"packages": installed(), "hardware": record["hardware"]}
+        self._add_json(run, "environment", "environment", environment)
+        self._add_json(run, f"data-{data['data']}", "dataset", data)
+        if self.job.get("wandb_checkpoints"):
+            for alias, name in CHECKPOINTS.items():
+                if (self.folder / name).is_file():
+                    self._add_file(run, f"network-{self.job['id']}", "model", name, alias)
+        text = dump_record(record)
+        path = Path(run.dir, RECORD)
+        path.write_text(text, encoding="utf-8", newline="\n")
+        run.save(path, base_path=run.dir, policy="now")
+        run.summary[MARK] = hashlib.sha256(text.encode()).hexdigest()
+
+    def _add_json(self, run: wandb.Run, name: str, kind: str, content: dict[str, Any]) -> None:
+        path = self.folder / "wandb" / f"{name}.json"
+        path.write_text(json.dumps(content, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+        self._add_file(run, name, kind, str(path.relative_to(self.folder)), "latest")
+
+    def _add_file(self, run: wandb.Run, name: str, kind: str, file: str, alias: str) -> None:
+        artifact = wandb.Artifact(name, type=kind)
+        path = self.folder.resolve() / file
+        artifact.add_file(str(path), policy="immutable", skip_cache=True)
+        run.log_artifact(artifact, aliases=[alias])
+
+
+def _step(record: dict[str, Any]) -> int:
+    """Step of the record's scores as Lightning counts it, from 0."""
+    return max(int(record["scores"]["last"]["step"]) - 1, 0)
+
+
+def installed() -> dict[str, str]:
+    """Version of every package that can be imported."""
+    found = {d.metadata["Name"].lower(): d.version for d in distributions()}
+    return dict(sorted(found.items()))
