@@ -32,7 +32,10 @@ def _table(options: argparse.Namespace) -> int:
         launcher=options.launcher,
         slurm=_slurm_options(options.slurm, options.launcher),
         retry=not options.no_retry,
+        source=options.source,
     )
+    if options.dry_run and options.source != "local":
+        raise UserError(f"--dry-run lists what would run; with --source {options.source} none does")
     if options.dry_run:
         from reproduce.tables.dry_run import dry_run
 
@@ -213,6 +216,9 @@ def build_parser() -> argparse.ArgumentParser:
     table.add_argument("--out", type=Path, default=REPOSITORY / "tables", help="folder of tables")
     table.add_argument("--only", default="*", metavar="GLOBS", help="rows, or ROW/COLUMN")
     table.add_argument("--no-train", action="store_true", help="render only what is logged")
+    table.add_argument(
+        "--source", default="local", help="wandb:ENTITY/PROJECT: render only what is logged there"
+    )
     table.add_argument("--dry-run", action="store_true", help="list what exists and would run")
     table.add_argument("--jobs", type=int, default=0, help="runs side by side (default: cores)")
     table.add_argument("--wandb", default="auto", help="auto, online, offline or off")

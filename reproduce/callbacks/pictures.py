@@ -7,11 +7,16 @@ from typing import Any
 import lightning as L
 import numpy as np
 from lightning.pytorch.loggers import WandbLogger
+from lightning.pytorch.trainer.states import TrainerFn
 from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
 from reproduce.data.labels import VOID
+from reproduce.models import SegmentationModule
+from reproduce.segment.drawing import resized
+from reproduce.segment.level_map import LINE, phi_colours
+from reproduce.segment.overlay import edges
 
 #: Most images that are shown.
 MOST = 16
@@ -49,11 +54,12 @@ class PicturesCallback(L.Callback):
 
     def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Draw if it is time."""
-        ended = not trainer.training or trainer.global_step >= trainer.max_steps
+        fitting = trainer.state.fn == TrainerFn.FITTING
+        ended = not fitting or trainer.global_step >= trainer.max_steps
         start = time.monotonic()
         if trainer.sanity_checking or not trainer.is_global_zero:
             return
-        if start < self._next and not ended:
+        if (start < self._next and not ended) or not isinstance(pl_module, SegmentationModule):
             return
         dataset = trainer.datamodule.val_set  # type: ignore[attr-defined]
         count = min(self.count, len(dataset))
@@ -65,14 +71,16 @@ class PicturesCallback(L.Callback):
         now = time.monotonic()
         self._next = now + max(FIRST, PAUSE * (now - start))
 
-    def _draw(self, item: dict[str, Any], module: L.LightningModule) -> tuple[Any, Any]:
+    def _draw(self, item: dict[str, Any], network: SegmentationModule) -> tuple[Any, Any]:
         """An image with its masks, and the level set function of one class."""
         import wandb
 
         image: Tensor = item["image"]
-        logits = module.full_logits(image.unsqueeze(0).to(module.device))
+        logits = network.full_logits(image.unsqueeze(0).to(network.device))
         chances = logits.float().softmax(1)[0].cpu().numpy()
-        truth = _at(item["mask"].numpy().astype(np.uint8), chances.shape[1:])
+        truth = item["mask"].numpy().astype(np.uint8)
+        height, width = image.shape[1:]
+        truth = resized(truth, (height, width), Image.Resampling.NEAREST)
         masks = {
             "prediction": chances.argmax(0).astype(np.uint8),
             "ground truth": truth,
@@ -90,13 +98,6 @@ class PicturesCallback(L.Callback):
         return picture, wandb.Image(phi, caption=f"{item['id']}: {self.labels[chosen]}")
 
 
-def _at(labels: NDArray[np.uint8], size: tuple[int, ...]) -> NDArray[np.uint8]:
-    """Labels ``(H, W)`` at the size at which a network saw the image."""
-    if labels.shape == size:
-        return labels
-    return np.asarray(Image.fromarray(labels).resize(size[::-1], Image.Resampling.NEAREST))
-
-
 def largest_class(truth: NDArray[np.uint8]) -> int:
     """The class with most pixels, other than 0 (background, mostly) and void if there is one.
 
@@ -110,9 +111,6 @@ def largest_class(truth: NDArray[np.uint8]) -> int:
 
 def level_set_picture(phi: NDArray[np.float32]) -> NDArray[np.uint8]:
     """Colours ``(H, W, 3)`` of a level set function ``(H, W)``, its zero level line in black."""
-    from reproduce.segment.level_map import LINE, phi_colours
-    from reproduce.segment.overlay import edges
-
     colours = phi_colours(phi)
     colours[edges((phi > 0).astype(np.uint8))] = LINE
     return colours

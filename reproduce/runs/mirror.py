@@ -91,7 +91,7 @@ class Mirror:
             names = data_set(record["config"]["data"]["class_path"]).classes.names
             run.log({**score_media(record, names), "trainer/global_step": _step(record)})
         data = record["data"]
-        environment = {"python": sys.version, "platform": platform.platform()}
+        environment: dict[str, Any] = {"python": sys.version, "platform": platform.platform()}
         environment |= {"packages": installed(), "hardware": record["hardware"]}
         self._add_json(run, "environment", "environment", environment)
         self._add_json(run, f"data-{data['data']}", "dataset", data)

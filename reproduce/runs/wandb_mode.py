@@ -14,20 +14,32 @@ from reproduce.errors import UserError
 TIMEOUT = 1.5
 
 
+#: Key under which ``wandb login`` of older versions wrote for the public service.
+PUBLIC = "api.wandb.ai"
+
+
 def server_url() -> str:
-    """Address of the server, without a slash at its end."""
-    return os.environ.get("WANDB_BASE_URL", "https://api.wandb.ai").rstrip("/")
+    """Address of the server, without a slash at its end: the environment's, else wandb's own."""
+    url = os.environ.get("WANDB_BASE_URL")
+    if not url:
+        import wandb  # 0.4 s
+
+        url = wandb.setup().settings.base_url
+    return url.rstrip("/")
 
 
 def logged_in() -> bool:
     """Whether there is a key for the server, in the environment or from ``wandb login``."""
     if os.environ.get("WANDB_API_KEY"):
         return True
-    host = urlsplit(server_url()).hostname or ""
     try:
-        return netrc.netrc(os.environ.get("NETRC")).authenticators(host) is not None
+        keys = netrc.netrc(os.environ.get("NETRC"))
     except (OSError, netrc.NetrcParseError):
         return False
+    hosts = [urlsplit(server_url()).netloc]
+    if "WANDB_BASE_URL" not in os.environ:
+        hosts.append(PUBLIC)
+    return any(keys.authenticators(host) for host in hosts)
 
 
 def _ask(url: str, timeout: float, answered: threading.Event) -> None:
