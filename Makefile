@@ -19,7 +19,7 @@ OPTIONS = --scale $(SCALE) --seeds $(SEEDS) --runs $(RUNS) --launcher $(LAUNCHER
 TABLES := table1 table2 table3 table4 table5 details heaviside curves ablations overhead
 DATA_SETS := data-voc data-context data-cityscapes data-camvid
 
-.PHONY: help setup $(TABLES) tables report test lint format types check bench data-demo clean
+.PHONY: help setup $(TABLES) tables wandb-sync report test lint format types check bench data-demo clean
 .PHONY: data-voc data-context data-cityscapes data-camvid
 
 help: ## Show this list
@@ -56,6 +56,9 @@ $(TABLES):
 	@$(BIN)/reproduce table $@ $(OPTIONS)
 
 tables: $(TABLES) ## All tables
+
+wandb-sync: $(READY) ## Send the offline runs under RUNS to Weights & Biases (after .venv/bin/wandb login)
+	@find $(RUNS) -mindepth 3 -maxdepth 3 -path '*/wandb/offline-run-*' | sort | xargs -r $(BIN)/wandb sync $(ARGS)
 
 report: $(READY) ## One HTML page of all tables and their runs: build/report.html
 	@$(BIN)/reproduce report --scale $(SCALE) --runs $(RUNS) $(if $(DATA),--data $(DATA))

@@ -42,10 +42,11 @@ def test_wishes_are_granted() -> None:
         wandb_mode("maybe")
 
 
-def test_offline_unless_logged_in(server: WandbServer) -> None:
+@pytest.mark.usefixtures("server")
+def test_offline_unless_logged_in() -> None:
     assert server_answers()
     assert wandb_mode("auto") == "offline"
-    with pytest.raises(UserError, match="not logged in .*wandb login, or set WANDB_API_KEY"):
+    with pytest.raises(UserError, match=r"not logged in .*wandb login, or set WANDB_API_KEY"):
         wandb_mode("online")
 
 
@@ -55,9 +56,8 @@ def test_environment(monkeypatch: pytest.MonkeyPatch) -> None:
         assert wandb_mode("auto") == expected
 
 
-def test_online_with_a_key_and_a_server(
-    server: WandbServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.usefixtures("server")
+def test_online_with_a_key_and_a_server(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WANDB_API_KEY", KEY)
     assert wandb_mode("auto") == "online"
     assert wandb_mode("online") == "online"

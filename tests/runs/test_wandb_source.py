@@ -101,20 +101,16 @@ def test_the_newest_of_two_runs_counts(server: WandbServer, tmp_path: Path) -> N
     assert "| FCN-32s-ResNet101 | 30.00 (1 seed) | 65.1 |" in page
 
 
-def tampered(record: dict[str, Any], what: str) -> dict[str, Any]:
-    if what == "id":
-        return {**record, "id": "../../../../etc/cron.d/x"}
-    if what == "config":
-        return {**record, "config": {**record["config"], "seed_everything": 7}}
-    if what == "data":
-        return {**record, "data": {**record["data"], "digest": "0" * 64}}
-    if what == "schema":
-        return {**record, "schema": 99}
-    if what == "config is no mapping":
-        return {**record, "config": [1]}
-    if what == "failed":
-        return {**record, "state": "failed", "error": "no memory"}
-    return {key: value for key, value in record.items() if key != "scores"}
+#: Changes to a record after which it is none; ``None`` takes an entry away.
+TAMPERED: dict[str, dict[str, Any]] = {
+    "id": {"id": "../../../../etc/cron.d/x"},
+    "config": {"config": {"trainer": {"max_steps": 1}}},
+    "data": {"data": {"digest": "0" * 64}},
+    "schema": {"schema": 99},
+    "config is no mapping": {"config": [1]},
+    "failed": {"state": "failed", "error": "no memory"},
+    "scores": {"scores": None},
+}
 
 
 @pytest.mark.parametrize(
@@ -133,7 +129,8 @@ def test_records_that_are_not_sound_are_left_out_and_named(
     server: WandbServer, capsys: pytest.CaptureFixture[str], what: str, message: str
 ) -> None:
     first, second, *_ = some_records()
-    store(server, tampered(first, what), name="bad")
+    record = {**first, **TAMPERED[what]}
+    store(server, {k: v for k, v in record.items() if v is not None}, name="bad")
     store(server, second)
     assert [record["id"] for record in read(first, second)] == [second["id"]]
     told = capsys.readouterr().err
@@ -159,7 +156,8 @@ def test_files_that_are_not_the_announced_record(
     assert message in capsys.readouterr().err
 
 
-def test_mistakes(server: WandbServer, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.usefixtures("server")
+def test_mistakes(monkeypatch: pytest.MonkeyPatch) -> None:
     assert project_of(SOURCE) == f"{ENTITY}/{PROJECT}"
     for source in ("wandb", "wandb:", "wandb:project", "wandb:a/b/c", "elsewhere:a/b"):
         with pytest.raises(UserError, match=r"expected local or wandb:ENTITY/PROJECT"):
@@ -176,8 +174,9 @@ def test_mistakes(server: WandbServer, monkeypatch: pytest.MonkeyPatch) -> None:
         wandb_records(SOURCE, {"x"})
 
 
+@pytest.mark.usefixtures("server")
 def test_the_command_line_says_so_in_one_line(
-    server: WandbServer, capsys: pytest.CaptureFixture[str], tmp_path: Path
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     words = ["table", "1", "--out", str(tmp_path), "--source"]
     assert main([*words, "wandb:nowhere"]) == 2
