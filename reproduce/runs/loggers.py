@@ -11,10 +11,12 @@ from lightning.pytorch.loggers import CSVLogger, WandbLogger
 
 from reproduce.evaluations import training_config
 
-#: Project that runs are logged in, and seconds that data which is left may take at a run's end:
-#: what is not sent by then stays in the run's folder, for ``wandb sync``.
+#: Project that runs are logged in.
 PROJECT = "level-set-loss"
-FINISH_SECONDS = 120
+
+#: Seconds that the server may take to open a run, and that what is left may take at its end: what
+#: is not sent by then stays in the run's folder, for ``wandb sync``.
+START_SECONDS, FINISH_SECONDS = 20, 120
 
 #: Values of ``job.json`` beside the configuration by which runs are found and compared.
 IDENTITY = ("experiment", "scale", "kind", "config_hash", "code", "commit")
@@ -86,6 +88,7 @@ def wandb_logger(folder: Path, job: dict[str, Any], *, offline: bool) -> WandbLo
             console="off",
             silent=True,
             disable_git=True,  # the commit is logged; a remote's address may hold a password
+            init_timeout=START_SECONDS,
             finish_timeout=FINISH_SECONDS,
         ),
     )

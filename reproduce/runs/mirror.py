@@ -6,6 +6,7 @@ import os
 import platform
 import sys
 import traceback
+from collections.abc import Callable
 from importlib.metadata import distributions
 from pathlib import Path
 from typing import Any
@@ -30,7 +31,7 @@ CHECKPOINTS = {"best": "best.ckpt", "last": "last.ckpt"}
 class Mirror:
     """The run of Weights & Biases that follows a run; does nothing where that is off.
 
-    A run that was to be online is offline if the server does not answer now.
+    A run that was to be online is offline if the server does not answer now, or refuses it.
 
     Args:
         folder: The run's folder, in which all files are kept.
@@ -51,7 +52,19 @@ class Mirror:
         if self.mode != "off":
             # What is staged elsewhere is lost when the run is synchronised from another machine.
             os.environ["WANDB_DATA_DIR"] = str((folder / "wandb").resolve())
-            self.logger = wandb_logger(folder, job, offline=self.mode == "offline")
+            self.logger = self._open()
+
+    def _open(self) -> WandbLogger:
+        if self.mode == "online":
+            logger = wandb_logger(self.folder, self.job, offline=False)
+            try:
+                logger.experiment.id  # noqa: B018 - opens the run
+            except Exception:  # noqa: BLE001 - whatever the server has against it, the run goes on
+                traceback.print_exc()
+                self.mode = "offline"
+            else:
+                return logger
+        return wandb_logger(self.folder, self.job, offline=True)
 
     @property
     def loggers(self) -> list[Logger]:
@@ -75,18 +88,13 @@ class Mirror:
         if run is None:  # off, or it failed before anything was logged
             return
         completed = record["state"] == "completed"
-        try:
-            if completed:
-                self._publish(run, record)
-        except Exception:  # noqa: BLE001 - the run is done, whatever happens to its copy
-            traceback.print_exc()
-            completed = False  # its record may not be there: tables must not look for it
-        try:
-            run.finish(exit_code=0 if completed else 1)
-        except Exception:  # noqa: BLE001 - as above
-            traceback.print_exc()
+        if completed:
+            _attempt(lambda: self._add_details(run, record))
+            # Without its record it is not finished: tables must not look for it.
+            completed = _attempt(lambda: _add_record(run, record))
+        _attempt(lambda: run.finish(exit_code=0 if completed else 1))
 
-    def _publish(self, run: wandb.Run, record: dict[str, Any]) -> None:
+    def _add_details(self, run: wandb.Run, record: dict[str, Any]) -> None:
         if "confusion" in record:
             names = data_set(record["config"]["data"]["class_path"]).classes.names
             run.log({**score_media(record, names), "trainer/global_step": _step(record)})
@@ -99,11 +107,6 @@ class Mirror:
             for alias, name in CHECKPOINTS.items():
                 if (self.folder / name).is_file():
                     self._add_file(run, f"network-{self.job['id']}", "model", name, alias)
-        text = dump_record(record)
-        path = Path(run.dir, RECORD)
-        path.write_text(text, encoding="utf-8", newline="\n")
-        run.save(path, base_path=run.dir, policy="now")
-        run.summary[MARK] = hashlib.sha256(text.encode()).hexdigest()
 
     def _add_json(self, run: wandb.Run, name: str, kind: str, content: dict[str, Any]) -> None:
         path = self.folder / "wandb" / f"{name}.json"
@@ -115,6 +118,24 @@ class Mirror:
         path = self.folder.resolve() / file
         artifact.add_file(str(path), policy="immutable", skip_cache=True)
         run.log_artifact(artifact, aliases=[alias])
+
+
+def _attempt(work: Callable[[], None]) -> bool:
+    """Whether something could be done; the log tells why not."""
+    try:
+        work()
+    except Exception:  # noqa: BLE001 - the run is done, whatever happens to its copy
+        traceback.print_exc()
+        return False
+    return True
+
+
+def _add_record(run: wandb.Run, record: dict[str, Any]) -> None:
+    text = dump_record(record)
+    path = Path(run.dir, RECORD)
+    path.write_text(text, encoding="utf-8", newline="\n")
+    run.save(path, base_path=run.dir, policy="now")
+    run.summary[MARK] = hashlib.sha256(text.encode()).hexdigest()
 
 
 def _step(record: dict[str, Any]) -> int:

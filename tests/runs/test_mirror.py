@@ -270,9 +270,10 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[WandbServer]:
         yield running
 
 
-def sync(*folders: Path) -> None:
+def sync(place: Path, *folders: Path) -> None:
+    """By wandb itself, which leaves its logs in the working folder."""
     words = [WANDB, "sync", "--include-synced", *map(str, folders)]
-    subprocess.run(words, check=True, capture_output=True, timeout=60)
+    subprocess.run(words, check=True, capture_output=True, cwd=place)
 
 
 def tables_of(place: Path, source: str, runs: Path) -> dict[str, bytes]:
@@ -289,11 +290,11 @@ def test_synchronised_runs_give_the_local_table(
     """By ``wandb sync`` itself; a killed run alone does not count."""
     source = f"wandb:{ENTITY}/{PROJECT}"
     killed, completed = (run.folder for run in runs)
-    sync(killed)
+    sync(tmp_path, killed)
     assert server.runs[job.id].state != "finished"
     nothing = tables_of(tmp_path / "killed", source, tmp_path)
     assert not [name for name in nothing if "records" in name]
-    sync(killed, completed)
+    sync(tmp_path, killed, completed)
     assert server.runs[job.id].state == "finished"
     local = tables_of(tmp_path / "local", "local", job.folder.parent)
     remote = tables_of(tmp_path / "remote", source, tmp_path)
@@ -337,3 +338,13 @@ def test_offline_where_the_server_is_gone(
     mirror = Mirror(job.folder, read_json(job.folder / "job.json"))
     assert mirror.mode == "offline"
     assert mirror.reference() == {"id": job.id, "mode": "offline", "url": None}
+
+
+def test_offline_where_the_server_refuses(data: Path, server: WandbServer, tmp_path: Path) -> None:
+    """Such as for a wrong key: no reason to lose a run."""
+    server.refusing = True
+    job = make_job(tmp_path, data / "shapes", "online")
+    assert start(job, WANDB_BASE_URL=server.url).wait() == 0
+    assert read_json(job.folder / "record.json")["wandb"]["mode"] == "offline"
+    (run,) = [run for run in offline_runs(job.folder) if run.exit_code == 0]
+    assert (run.folder / "files" / "record.json").is_file()

@@ -81,12 +81,14 @@ class WandbServer:
         asked: Every GraphQL operation that came.
         filtering: Whether runs are filtered.
         naming: Whether only the files that were asked for are listed.
+        refusing: Whether no key is right.
     """
 
     def __init__(self) -> None:
         self.runs: dict[str, StoredRun] = {}
         self.asked: list[str] = []
         self.filtering = self.naming = True
+        self.refusing = False
         store = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -97,8 +99,8 @@ class WandbServer:
                 data = self.rfile.read(int(self.headers.get("Content-Length", 0)))
                 return gzip.decompress(data) if data[:2] == b"\x1f\x8b" else data
 
-            def answer(self, content: bytes) -> None:
-                self.send_response(200)
+            def answer(self, content: bytes, status: int = 200) -> None:
+                self.send_response(status)
                 self.send_header("Content-Length", str(len(content)))
                 self.end_headers()
                 self.wfile.write(content)
@@ -121,7 +123,7 @@ class WandbServer:
                     result = store.graphql(data["query"], data.get("variables") or {})
                 elif self.path.endswith("/file_stream"):
                     result = store.stream(self.path.split("/")[-2], json.loads(body))
-                self.answer(json.dumps(result).encode())
+                self.answer(json.dumps(result).encode(), 401 if store.refusing else 200)
 
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.url = f"http://127.0.0.1:{self.server.server_port}"
@@ -183,6 +185,9 @@ class WandbServer:
             for name in variables["files"]
         ]
         return {"createRunFiles": {"runID": run, "uploadHeaders": [], "files": files}}
+
+    def on_artifacttype(self, _: dict[str, Any]) -> dict[str, Any]:
+        return {"project": None}
 
     def on_createartifact(self, variables: dict[str, Any]) -> dict[str, Any]:
         """The server has it already: nothing is uploaded."""
