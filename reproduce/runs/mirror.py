@@ -16,7 +16,7 @@ from lightning.pytorch.loggers import Logger, WandbLogger
 
 from reproduce.data.catalog import data_set
 from reproduce.runs.loggers import wandb_logger
-from reproduce.runs.record import dump_record
+from reproduce.runs.record import dump_record, summary
 from reproduce.runs.score_media import score_media
 from reproduce.runs.wandb_mode import server_answers
 
@@ -45,26 +45,23 @@ class Mirror:
     def __init__(self, folder: Path, job: dict[str, Any]) -> None:
         self.folder = folder
         self.job = job
-        self.mode: str = job["wandb"]
+        self.mode = "off"
         self.logger: WandbLogger | None = None
-        if self.mode == "online" and not server_answers():
-            self.mode = "offline"
-        if self.mode != "off":
-            # What is staged elsewhere is lost when the run is synchronised from another machine.
-            os.environ["WANDB_DATA_DIR"] = str((folder / "wandb").resolve())
-            self.logger = self._open()
+        if job["wandb"] == "off":
+            return
+        # What is staged elsewhere is lost when the run is synchronised from another machine.
+        os.environ["WANDB_DATA_DIR"] = str((folder / "wandb").resolve())
+        online = job["wandb"] == "online" and server_answers()
+        if not (online and self._open("online")):
+            self._open("offline")
 
-    def _open(self) -> WandbLogger:
-        if self.mode == "online":
-            logger = wandb_logger(self.folder, self.job, offline=False)
-            try:
-                logger.experiment.id  # noqa: B018 - opens the run
-            except Exception:  # noqa: BLE001 - whatever the server has against it, the run goes on
-                traceback.print_exc()
-                self.mode = "offline"
-            else:
-                return logger
-        return wandb_logger(self.folder, self.job, offline=True)
+    def _open(self, mode: str) -> bool:
+        """Whether a run could be opened; sets ``logger`` and ``mode`` if so."""
+        logger = wandb_logger(self.folder, self.job, offline=mode == "offline")
+        if not _attempt(lambda: logger.experiment.id):
+            return False
+        self.logger, self.mode = logger, mode
+        return True
 
     @property
     def loggers(self) -> list[Logger]:
@@ -85,7 +82,7 @@ class Mirror:
             record: As it will be written to ``record.json``.
         """
         run = wandb.run
-        if run is None:  # off, or it failed before anything was logged
+        if run is None:  # off
             return
         completed = record["state"] == "completed"
         if completed:
@@ -95,6 +92,7 @@ class Mirror:
         _attempt(lambda: run.finish(exit_code=0 if completed else 1))
 
     def _add_details(self, run: wandb.Run, record: dict[str, Any]) -> None:
+        run.summary["result"] = summary(record)
         if "confusion" in record:
             names = data_set(record["config"]["data"]["class_path"]).classes.names
             run.log({**score_media(record, names), "trainer/global_step": _step(record)})
@@ -120,11 +118,11 @@ class Mirror:
         run.log_artifact(artifact, aliases=[alias])
 
 
-def _attempt(work: Callable[[], None]) -> bool:
+def _attempt(work: Callable[[], object]) -> bool:
     """Whether something could be done; the log tells why not."""
     try:
         work()
-    except Exception:  # noqa: BLE001 - the run is done, whatever happens to its copy
+    except Exception:  # noqa: BLE001 - no run is lost for its copy
         traceback.print_exc()
         return False
     return True

@@ -30,7 +30,9 @@ from tests.runs.wandb_server import ENTITY, KEY, PROJECT, WandbServer, serve
 #: Command of wandb beside the Python that runs the tests.
 WANDB = str(Path(sys.executable).with_name("wandb"))
 
+#: Checkpoints are saved between the steps that are logged.
 FLAGS = ["--trainer.max_steps=20", "--trainer.val_check_interval=10"]
+FLAGS += ["--trainer.log_every_n_steps=4"]
 
 
 @dataclass
@@ -109,7 +111,7 @@ def job(data: Path) -> Job:
     """A completed run that was killed once: two offline runs of one id."""
     job = make_job(data / "runs", data / "shapes", "offline", wandb_checkpoints=True)
     process = start(job, REPRODUCE_CHECKPOINT_SECONDS="0")
-    while process.poll() is None and not list(job.folder.glob("step-1*.ckpt")):
+    while process.poll() is None and not list(job.folder.glob("step-1?.ckpt")):
         time.sleep(0.01)
     process.send_signal(signal.SIGKILL)
     process.wait()
@@ -246,8 +248,8 @@ def test_artifacts_lie_in_the_folder_of_the_run(job: Job, runs: list[Offline]) -
     assert all(path.is_file() and path.is_relative_to(job.folder.resolve()) for path in paths)
     assert read_json(job.folder / "wandb" / "data-shapes.json") == job.data
     assert "torch" in read_json(job.folder / "wandb" / "environment.json")["packages"]
-    aliases = [item["aliases"] for item in artifacts if item["name"].startswith("network-")]
-    assert sorted(aliases) == [["best"], ["last"]]
+    networks = [item for item in artifacts if item["name"].startswith("network-")]
+    assert [item["aliases"][-1] for item in networks] == ["best", "last"]
 
 
 def test_the_best_network_is_kept(job: Job) -> None:
@@ -333,11 +335,14 @@ def test_offline_where_the_server_is_gone(
     """Though it answered when the run was planned."""
     monkeypatch.setenv("WANDB_BASE_URL", "http://127.0.0.1:9")
     monkeypatch.setenv("WANDB_API_KEY", KEY)
-    monkeypatch.setenv("WANDB_DATA_DIR", "")
+    monkeypatch.setenv("WANDB_DATA_DIR", "")  # both are set by the mirror: not for other tests
+    monkeypatch.setenv("WANDB_MODE", "offline")
     job = make_job(tmp_path, data / "shapes", "online")
     mirror = Mirror(job.folder, read_json(job.folder / "job.json"))
-    assert mirror.mode == "offline"
     assert mirror.reference() == {"id": job.id, "mode": "offline", "url": None}
+    mirror.close({"state": "failed"})
+    (run,) = offline_runs(job.folder)
+    assert run.exit_code == 1
 
 
 def test_offline_where_the_server_refuses(data: Path, server: WandbServer, tmp_path: Path) -> None:

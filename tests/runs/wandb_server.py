@@ -72,6 +72,12 @@ class StoredRun:
         }
 
 
+class _Server(ThreadingHTTPServer):
+    """Takes as many connections at once as wandb opens."""
+
+    request_queue_size = 256
+
+
 class WandbServer:
     """Runs in a thread.
 
@@ -125,7 +131,7 @@ class WandbServer:
                     result = store.stream(self.path.split("/")[-2], json.loads(body))
                 self.answer(json.dumps(result).encode(), 401 if store.refusing else 200)
 
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.server = _Server(("127.0.0.1", 0), Handler)
         self.url = f"http://127.0.0.1:{self.server.server_port}"
 
     def stream(self, run: str, data: dict[str, Any]) -> dict[str, Any]:
