@@ -20,7 +20,7 @@ TABLES := table1 table2 table3 table4 table5 details heaviside curves ablations 
 DATA_SETS := data-voc data-context data-cityscapes data-camvid
 
 .PHONY: help setup $(TABLES) tables claims report figures test lint format types check bench
-.PHONY: clean data-demo data-voc data-context data-cityscapes data-camvid
+.PHONY: clean wandb-sync data-demo data-voc data-context data-cityscapes data-camvid
 
 help: ## Show this list
 	@awk -F':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -59,6 +59,9 @@ tables: $(TABLES) ## All tables
 
 claims: $(READY) ## What the tables say of the paper's claims: docs/reproduction.md
 	@$(BIN)/reproduce claims
+
+wandb-sync: $(READY) ## Send the offline runs under RUNS to Weights & Biases (after .venv/bin/wandb login)
+	@find $(RUNS) -mindepth 3 -maxdepth 3 -path '*/wandb/offline-run-*' | sort | xargs -r $(BIN)/wandb sync $(ARGS)
 
 report: $(READY) ## One HTML page of all tables and their runs: build/report.html
 	@$(BIN)/reproduce report --scale $(SCALE) --runs $(RUNS) $(if $(DATA),--data $(DATA))

@@ -36,11 +36,15 @@ def _table(options: argparse.Namespace) -> int:
         train=not options.no_train,
         jobs=options.jobs,
         wandb=options.wandb,
+        wandb_checkpoints=options.wandb_checkpoints,
         flags=options.flags,
         launcher=options.launcher,
         slurm=_slurm_options(options.slurm, options.launcher),
         retry=not options.no_retry,
+        source=options.source,
     )
+    if options.dry_run and options.source != "local":
+        raise UserError(f"--dry-run lists what would run; with --source {options.source} none does")
     if options.dry_run:
         from reproduce.tables.dry_run import dry_run
 
@@ -240,9 +244,15 @@ def build_parser() -> argparse.ArgumentParser:
     table.add_argument("--out", type=Path, default=REPOSITORY / "tables", help="folder of tables")
     table.add_argument("--only", default="*", metavar="GLOBS", help="rows, or ROW/COLUMN")
     table.add_argument("--no-train", action="store_true", help="render only what is logged")
+    table.add_argument(
+        "--source", default="local", help="wandb:ENTITY/PROJECT: render only what is logged there"
+    )
     table.add_argument("--dry-run", action="store_true", help="list what exists and would run")
     table.add_argument("--jobs", type=int, default=0, help="runs side by side (default: cores)")
     table.add_argument("--wandb", default="auto", help="auto, online, offline or off")
+    table.add_argument(
+        "--wandb-checkpoints", action="store_true", help="mirror the best and last network too"
+    )
     table.add_argument("--no-retry", action="store_true", help="leave failed runs as they are")
     table.add_argument(
         "--launcher",
@@ -317,7 +327,7 @@ def _dispatch(arguments: list[str]) -> int:
         arguments, flags = arguments[:cut], arguments[cut + 1 :]
     # Make passes on ARGS after the dashes: what is not Lightning's is taken out there.
     slurm = [word for word in (*arguments, *flags) if word.startswith("--slurm.")]
-    own = [word for word in flags if word == "--no-retry"]
+    own = [word for word in flags if word in ("--no-retry", "--wandb-checkpoints")]
     arguments = [word for word in (*arguments, *own) if word not in slurm]
     flags = [word for word in flags if word not in (*slurm, *own)]
     options = build_parser().parse_args(arguments)

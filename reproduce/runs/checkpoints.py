@@ -13,6 +13,8 @@ import lightning as L
 import numpy as np
 import torch
 
+from reproduce.runs.recording import RecordCallback
+
 #: Checkpoints kept: the newest, and the one before in case it is damaged.
 KEPT = 2
 
@@ -90,6 +92,24 @@ class Checkpoints(L.Callback):
             self._pause = max(2.0, (self._saved - now) * 50)
         for old in saved(self.folder)[KEPT:]:
             old.unlink()
+
+
+class BestCheckpoint(L.Callback):
+    """Keeps the network with the best score so far as ``best.ckpt``.
+
+    Args:
+        folder: The run's folder.
+        record: Has the scores; it must come before this among the callbacks.
+    """
+
+    def __init__(self, folder: Path, record: RecordCallback) -> None:
+        self.folder = folder
+        self.record = record
+
+    def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:  # noqa: ARG002
+        """Save if no earlier validation was as good."""
+        if not trainer.sanity_checking and self.record.best.get("step") == trainer.global_step:
+            save(trainer, self.folder / "best.ckpt")
 
 
 def _more_to_come(trainer: L.Trainer) -> bool:

@@ -29,8 +29,9 @@ from reproduce.postprocess.scoring import confuse_marginals, score_labels, score
 from reproduce.runs.checkpoints import read_checkpoint
 from reproduce.runs.failure import explain
 from reproduce.runs.fingerprint import code_fingerprint
-from reproduce.runs.loggers import finish, make_loggers
+from reproduce.runs.loggers import csv_logger
 from reproduce.runs.machine import hardware, peak_memory
+from reproduce.runs.mirror import Mirror
 from reproduce.runs.progress import write_progress
 from reproduce.runs.record import read_record
 from reproduce.runs.summary import check_counts, summary_of
@@ -48,7 +49,9 @@ Scored = tuple[NDArray[np.int64], ImageCounts]
 class _Place:
     """The run's folder and what is in it: trained network, data, loggers."""
 
-    def __init__(self, folder: Path, job: dict[str, Any], config: dict[str, Any]) -> None:
+    def __init__(
+        self, folder: Path, job: dict[str, Any], config: dict[str, Any], mirror: Mirror
+    ) -> None:
         self.folder = folder
         self.job = job
         self.evaluation = config["evaluation"]
@@ -65,7 +68,7 @@ class _Place:
         self.callbacks: list[Callback] = cli.trainer.callbacks  # type: ignore[attr-defined]
         model: SegmentationModule = cli.model
         self.network = self.trained("checkpoint", model) if self.needs else model.to(self.device)
-        self.loggers: list[Logger] = make_loggers(folder, job)
+        self.loggers: list[Logger] = [csv_logger(folder), *mirror.loggers]
         self._told = 0.0
 
     def trained(self, role: str, network: SegmentationModule) -> SegmentationModule:
@@ -258,13 +261,16 @@ WORK: dict[str, Callable[[_Place], dict[str, Any]]] = {
 }
 
 
-def evaluate(folder: Path, job: dict[str, Any], config: dict[str, Any]) -> dict[str, Any]:
+def evaluate(
+    folder: Path, job: dict[str, Any], config: dict[str, Any], mirror: Mirror
+) -> dict[str, Any]:
     """Do what the section ``evaluation`` of a configuration asks for.
 
     Args:
         folder: The run's folder; the runs it needs lie beside it.
         job: Content of ``job.json``.
         config: Content of ``config.yaml``.
+        mirror: The run's copy in Weights & Biases.
 
     Returns:
         The record's part that comes from running.
@@ -276,7 +282,7 @@ def evaluate(folder: Path, job: dict[str, Any], config: dict[str, Any]) -> dict[
     start = time.perf_counter()
     trains = "overhead" in config["evaluation"]
     with torch.inference_mode(mode=not trains):
-        place = _Place(folder, job, config)
+        place = _Place(folder, job, config, mirror)
         result = WORK["overhead" if trains else job["kind"]](place)
     return {
         "state": "completed",
@@ -289,5 +295,5 @@ def evaluate(folder: Path, job: dict[str, Any], config: dict[str, Any]) -> dict[
             "peak_memory_bytes": peak_memory(place.device),
         },
         "hardware": hardware(place.device),
-        "wandb": {"id": job["id"], "mode": job["wandb"], "url": finish(place.loggers)},
+        "wandb": mirror.reference(),
     }

@@ -25,6 +25,7 @@ from reproduce.runs.checkpoints import remove
 from reproduce.runs.evaluate import evaluate
 from reproduce.runs.failure import PEER, disk_full, explain, tell_failure, told_failure
 from reproduce.runs.lock import Lock, adopt, take
+from reproduce.runs.mirror import Mirror
 from reproduce.runs.orphan import TOKEN, Watch, parent_gone
 from reproduce.runs.record import write_record
 from reproduce.runs.store import look_up
@@ -36,8 +37,12 @@ BUSY = 75
 PACKAGES = ("torch", "torchvision", "lightning", "torchmetrics", "albumentations", "numpy")
 
 
-def execute(folder: Path) -> dict[str, Any]:
+def execute(folder: Path, mirror: Mirror | None = None) -> dict[str, Any]:
     """Run what ``folder/config.yaml`` and ``folder/job.json`` say.
+
+    Args:
+        folder: The run's folder.
+        mirror: The run's copy in Weights & Biases, for the caller to close; ``None``: a new one.
 
     Returns:
         The record's part that comes from running.
@@ -47,6 +52,7 @@ def execute(folder: Path) -> dict[str, Any]:
         RuntimeError: If the run itself goes wrong.
     """
     job = read_json(folder / "job.json")
+    mirror = mirror or Mirror(folder, job)
     torch.set_num_threads(job["threads"])
     config = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))
     check_tasks(config)
@@ -54,9 +60,9 @@ def execute(folder: Path) -> dict[str, Any]:
         if (state := look_up(folder.parent / name).state) != "completed":
             raise UserError(f"it needs run {name}, which is {state}")
     if job["kind"] != "training":
-        return evaluate(folder, job, config)
+        return evaluate(folder, job, config, mirror)
     config, chosen = choose(folder, job, config)
-    return {**train(folder, job, config), **chosen}
+    return {**train(folder, job, config, mirror), **chosen}
 
 
 def rank() -> int:
@@ -146,8 +152,9 @@ def main(folder: Path) -> int:
         if first:
             for name in ("record.json", PEER):
                 (folder / name).unlink(missing_ok=True)  # of an earlier failure
+        mirror = Mirror(folder, job)
         try:
-            result = execute(folder)
+            result = execute(folder, mirror)
         except Exception as error:  # noqa: BLE001 - whatever stops a run is its record
             result = _failure(folder, error)
             if not first:
@@ -155,7 +162,9 @@ def main(folder: Path) -> int:
             elif (other := told_failure(folder)) is not None:
                 result["error"] = other
         if first:
-            write_record(folder / "record.json", {**base_record(job), **result})
+            record = {**base_record(job), **result}
+            mirror.close(record)
+            write_record(folder / "record.json", record)
             print(json.dumps({"state": result["state"]}))
             if result["state"] == "completed":
                 remove(folder)  # only now: a process killed before goes on from them

@@ -80,13 +80,16 @@ class Job:
         """State of the run."""
         return look_up(self.folder)
 
-    def describe(self, *, threads: int, wandb: str, workers: int = 1) -> dict[str, Any]:
+    def describe(
+        self, *, threads: int, wandb: str, workers: int = 1, wandb_checkpoints: bool = False
+    ) -> dict[str, Any]:
         """Content of ``job.json``, which the executing process reads.
 
         Args:
             threads: Of the network.
             wandb: ``online``, ``offline`` or ``off``.
             workers: Processes for the CRF beside it.
+            wandb_checkpoints: Whether the best and the last checkpoint are mirrored too.
         """
         table, cell = self.experiment.split("/", 1)
         return {
@@ -107,6 +110,7 @@ class Job:
             "threads": threads,
             "workers": workers,
             "wandb": wandb,
+            "wandb_checkpoints": wandb_checkpoints,
         }
 
 

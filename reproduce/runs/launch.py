@@ -72,6 +72,7 @@ class Launcher:
         wandb: ``online``, ``offline`` or ``off``.
         devices: GPUs; each takes one run that wants any.
         share: Runs on one GPU.
+        wandb_checkpoints: Whether checkpoints are mirrored too.
         say: Prints a line.
     """
 
@@ -79,6 +80,7 @@ class Launcher:
     wandb: str
     devices: Sequence[str] = ()
     share: int = 1
+    wandb_checkpoints: bool = False
     say: Callable[[str], None] = field(default=tqdm.write)
 
     def run(self, jobs: Sequence[Job]) -> int:
@@ -220,6 +222,7 @@ class _Session:
                 job,
                 lock,
                 wandb=self.launcher.wandb,
+                wandb_checkpoints=self.launcher.wandb_checkpoints,
                 at_once=self.launcher.jobs_at_once,
                 devices=devices,
                 context=self.context,

@@ -1,4 +1,4 @@
-"""Loggers of a run: a CSV file, and Weights & Biases unless that is off."""
+"""Loggers of a run: a CSV file, and Weights & Biases."""
 
 import csv
 from pathlib import Path
@@ -7,7 +7,19 @@ from typing import Any
 import wandb
 import wandb.apis.public  # both load late otherwise, in every forked run anew
 import wandb.sdk.wandb_run
-from lightning.pytorch.loggers import CSVLogger, Logger, WandbLogger
+from lightning.pytorch.loggers import CSVLogger, WandbLogger
+
+from reproduce.evaluations import training_config
+
+#: Project that runs are logged in.
+PROJECT = "level-set-loss"
+
+#: Seconds that the server may take to open a run, and that what is left may take at its end: what
+#: is not sent by then stays in the run's folder, for ``wandb sync``.
+START_SECONDS, FINISH_SECONDS = 20, 120
+
+#: Values of ``job.json`` beside the configuration by which runs are found and compared.
+IDENTITY = ("experiment", "scale", "kind", "config_hash", "code", "commit")
 
 
 def _whole(row: dict[str, str]) -> bool:
@@ -18,8 +30,13 @@ def _whole(row: dict[str, str]) -> bool:
         return False
 
 
-def _csv_logger(folder: Path, keep: int) -> CSVLogger:
-    """A CSV logger that goes on with the rows of an earlier one up to a step."""
+def csv_logger(folder: Path, keep: int = 0) -> CSVLogger:
+    """A CSV logger that goes on with the rows of an earlier one up to a step.
+
+    Args:
+        folder: The run's folder.
+        keep: Step after which the run goes on, 0 for a new one.
+    """
     path = folder / "metrics.csv"
     rows: list[dict[str, str]] = []
     if keep and path.is_file():
@@ -33,44 +50,53 @@ def _csv_logger(folder: Path, keep: int) -> CSVLogger:
     return logger
 
 
-def make_loggers(folder: Path, job: dict[str, Any], keep: int = 0) -> list[Logger]:
-    """Loggers that write into a run's folder.
+def tags(job: dict[str, Any]) -> list[str]:
+    """Row and column, architecture, trunk, data, losses, scale and seed.
 
     Args:
-        folder: The folder.
-        job: Content of its ``job.json``.
-        keep: Step after which the run goes on, 0 for a new one.
+        job: Content of ``job.json``.
     """
-    loggers: list[Logger] = [_csv_logger(folder, keep)]
-    if job["wandb"] != "off":
-        table, row, column = job["experiment"].split("/")
-        kind = "" if job["kind"] == "training" else f" {job['kind']}"
-        loggers.append(
-            WandbLogger(
-                project="level-set-loss",
-                name=f"{row} {column} {job['scale']} seed {job['seed']}{kind}",
-                id=job["id"],
-                save_dir=folder,
-                offline=job["wandb"] == "offline",
-                group=table,
-                job_type=column if job["kind"] == "training" else job["kind"],
-                tags=[row, column, job["scale"], f"seed {job['seed']}"],
-                config=job["config"],
-                settings=wandb.Settings(console="off", silent=True),
-            )
-        )
-    return loggers
+    _, row, column = job["experiment"].split("/")
+    config = training_config(job["config"])
+    model = config["model"]
+    options = model.get("init_args", {})
+    loss = (options.get("criterion") or {}).get("class_path", "torch.nn.CrossEntropyLoss")
+    words = [row, column, model["class_path"].rsplit(".", 1)[-1], options.get("trunk", "")]
+    words += ["MSC"] * bool(options.get("multiscale")) + [loss.rsplit(".", 1)[-1]]
+    for callback in config["trainer"].get("callbacks") or []:
+        words += ["LevelSet"] * (callback.get("init_args", {}).get("lam", 0) > 0)
+    words += [job["data"]["data"], job["scale"], f"seed {job['seed']}"]
+    return list(dict.fromkeys(word for word in words if word))
 
 
-def finish(loggers: list[Logger]) -> str | None:
-    """End the runs of Weights & Biases.
+def wandb_logger(folder: Path, job: dict[str, Any], *, offline: bool) -> WandbLogger:
+    """A logger of Weights & Biases that keeps all it writes in a run's folder.
 
-    Returns:
-        Address of the last one, if it has any.
+    Runs that go on keep their id, which is that of the run.
+
+    Args:
+        folder: The run's folder.
+        job: Content of ``job.json``.
+        offline: Whether it only writes files.
     """
-    address = None
-    for logger in loggers:
-        if isinstance(logger, WandbLogger):
-            address = logger.experiment.url
-            logger.experiment.finish()
-    return address
+    table, row, column = job["experiment"].split("/")
+    kind = "" if job["kind"] == "training" else f" {job['kind']}"
+    about = {**{key: job[key] for key in IDENTITY}, "data_digest": job["data"]["digest"]}
+    return WandbLogger(
+        project=PROJECT,
+        name=f"{row} {column} {job['scale']} seed {job['seed']}{kind}",
+        id=job["id"],
+        save_dir=folder,
+        offline=offline,
+        group=table,
+        job_type=column if job["kind"] == "training" else job["kind"],
+        tags=tags(job),
+        config={**job["config"], **about},
+        settings=wandb.Settings(
+            console="off",
+            silent=True,
+            disable_git=True,  # the commit is logged; a remote's address may hold a password
+            init_timeout=START_SECONDS,
+            finish_timeout=FINISH_SECONDS,
+        ),
+    )

@@ -17,9 +17,10 @@ from typing import Any
 from reproduce.errors import UserError
 from reproduce.evaluations import training_config
 from reproduce.runs.devices import devices_of
-from reproduce.runs.job import Job, per_device, write_job
+from reproduce.runs.job import Job, write_job
 from reproduce.runs.lock import Lock
 from reproduce.runs.orphan import PARENT, TOKEN
+from reproduce.runs.parallel import per_process
 from reproduce.runs.progress import NAME, START, Progress, read_progress
 
 #: Threads of each run on a CPU: as many runs as cores, each on one, is fastest for small networks
@@ -61,7 +62,7 @@ def check_configs(jobs: Sequence[Job], context: multiprocessing.context.ForkServ
     Raises:
         UserError: If one does not fit its classes.
     """
-    configs = {job.experiment: training_config(per_device(job.config)) for job in jobs}
+    configs = {job.experiment: training_config(per_process(job.config, job.data)) for job in jobs}
     here, there = context.Pipe(duplex=False)
     process = context.Process(target=_check, args=(list(configs.values()), there))
     process.start()
@@ -117,6 +118,7 @@ def start(
     lock: Lock,
     *,
     wandb: str,
+    wandb_checkpoints: bool = False,
     at_once: int,
     devices: Sequence[str],
     context: multiprocessing.context.ForkServerContext,
@@ -129,6 +131,7 @@ def start(
         job: The run.
         lock: Its lock.
         wandb: ``online``, ``offline`` or ``off``.
+        wandb_checkpoints: Whether checkpoints are mirrored too.
         at_once: Runs side by side, among which the cores are shared.
         devices: GPUs it may use; empty: what the driver sees.
         context: From :func:`server`.
@@ -138,7 +141,8 @@ def start(
     threads = max(cores // devices_of(job), 1) if alone else THREADS
     # Two workers at least: the last evaluations of a table have the machine to themselves.
     workers = min(max(cores // (1 if alone else at_once), 2), cores)
-    write_job(job, threads=threads, wandb=wandb, workers=workers)
+    mirror: dict[str, Any] = {"wandb": wandb, "wandb_checkpoints": wandb_checkpoints}
+    write_job(job, threads=threads, workers=workers, **mirror)
     (job.folder / NAME).unlink(missing_ok=True)
     first = max((int(p.stem[5:]) for p in job.folder.glob("step-*.ckpt")), default=0)
     variables = {TOKEN: lock.token}

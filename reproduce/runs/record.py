@@ -8,6 +8,7 @@ from typing import Any
 from reproduce.errors import UserError
 from reproduce.evaluations import kind
 from reproduce.files import read_json, write_atomically
+from reproduce.runs.identity import config_hash, run_id
 
 #: Version of the layout below; records of later versions are refused, never overwritten.
 SCHEMA = 1
@@ -61,6 +62,15 @@ def read_record(path: Path) -> dict[str, Any]:
     if missing:
         raise UserError(f"{path} lacks {', '.join(missing)}: move its folder away to run it again")
     return record
+
+
+def identity_problem(record: dict[str, Any]) -> str:
+    """What is wrong with a record's hash or id, which its configuration and data give; or empty."""
+    if config_hash(record["config"]) != record["config_hash"]:
+        return "its configuration does not have the hash it names"
+    if run_id(record["config"], record["data"]["digest"]) != record["id"]:
+        return "its configuration and data do not give the id it has"
+    return ""
 
 
 def write_record(path: Path, record: dict[str, Any]) -> None:

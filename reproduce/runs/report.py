@@ -6,9 +6,8 @@ from reproduce.errors import UserError
 from reproduce.evaluations import kind
 from reproduce.files import read_json
 from reproduce.runs.fingerprint import code_fingerprint
-from reproduce.runs.identity import config_hash, run_id
 from reproduce.runs.progress import read_progress
-from reproduce.runs.record import summary
+from reproduce.runs.record import identity_problem, summary
 from reproduce.runs.store import Run, all_runs
 
 #: Lines of a log that explain a failure.
@@ -103,10 +102,9 @@ def verify_runs(runs: Path) -> tuple[str, int]:
     for run in all_runs(runs):
         problem = run.problem if run.state == "unreadable" else ""
         if (record := run.record) is not None:
-            if config_hash(record["config"]) != record["config_hash"]:
-                problem = "its configuration does not have the hash it names"
-            elif run_id(record["config"], record["data"]["digest"]) != run.folder.name:
-                problem = "its configuration and data do not give the id it has"
+            problem = identity_problem(record)
+            if not problem and record["id"] != run.folder.name:
+                problem = f"it is the record of run {record['id']}"
         bad += bool(problem)
         lines.append(f"{run.folder.name}  {problem or 'ok'}")
     return "\n".join([*lines, f"{len(lines) - bad} of {len(lines)} runs are sound"]), bad

@@ -222,11 +222,13 @@ class SlurmLauncher:
     Attributes:
         options: Of sbatch, as the user gave them.
         wandb: ``online``, ``offline`` or ``off``.
+        wandb_checkpoints: Whether checkpoints are mirrored too.
         say: Prints a line.
     """
 
     options: Mapping[str, str | bool]
     wandb: str
+    wandb_checkpoints: bool = False
     say: Callable[[str], None] = field(default=print)
 
     def run(self, jobs: Sequence[Job]) -> int:
@@ -301,9 +303,10 @@ class SlurmLauncher:
         import submitit
 
         cpus = chosen["cpus_per_task"]
+        mirror: dict[str, Any] = {"wandb": self.wandb, "wandb_checkpoints": self.wandb_checkpoints}
         for job in array:
             threads = THREADS if devices_of(job) == 1 else cpus
-            write_job(job, threads=threads, wandb=self.wandb, workers=cpus)
+            write_job(job, threads=threads, workers=cpus, **mirror)
         where = {key: os.environ[key] for key in CLUSTER if key in os.environ}
         try:
             # Inside a job, its own variables would bind the new one.

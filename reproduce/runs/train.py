@@ -4,12 +4,17 @@ import time
 from pathlib import Path
 from typing import Any
 
+from lightning.pytorch.callbacks import Callback
+
+from reproduce.callbacks.pictures import PicturesCallback
 from reproduce.evaluations import training_config
 from reproduce.experiments import with_option
 from reproduce.lightning_cli import build_cli
-from reproduce.runs.checkpoints import Checkpoints, newest, position, save
-from reproduce.runs.loggers import finish, make_loggers
+from reproduce.runs.checkpoints import BestCheckpoint, Checkpoints, newest, position, save
+from reproduce.runs.loggers import csv_logger
 from reproduce.runs.machine import hardware, peak_memory
+from reproduce.runs.mirror import Mirror
+from reproduce.runs.monitor import Monitor
 from reproduce.runs.parallel import check_processes
 from reproduce.runs.record import read_record
 from reproduce.runs.recording import RecordCallback
@@ -44,13 +49,16 @@ def choose(
     return with_option(training_config(config), option, best["value"]), {"chosen": chosen}
 
 
-def train(folder: Path, job: dict[str, Any], config: dict[str, Any]) -> dict[str, Any]:
+def train(
+    folder: Path, job: dict[str, Any], config: dict[str, Any], mirror: Mirror
+) -> dict[str, Any]:
     """Train and evaluate a network.
 
     Args:
         folder: The run's folder.
         job: Content of ``job.json``.
         config: Content of ``config.yaml``.
+        mirror: The run's copy in Weights & Biases.
 
     Returns:
         The record's part that comes from running.
@@ -69,16 +77,23 @@ def train(folder: Path, job: dict[str, Any], config: dict[str, Any]) -> dict[str
             "log_every_n_steps": max(config["trainer"]["max_steps"] // 50, 1),
         },
     )
-    cli.trainer.callbacks += [record, Checkpoints(folder)]  # type: ignore[attr-defined]
+    callbacks: list[Callback] = [record, Checkpoints(folder)]
     check_processes(config, cli.trainer.world_size)
     if cli.trainer.world_size > 1:
-        cli.trainer.callbacks.append(WholeBatch())  # type: ignore[attr-defined]
+        callbacks.append(WholeBatch())
+    if job.get("wandb_checkpoints"):
+        callbacks.append(BestCheckpoint(folder, record))
+    if mirror.logger is not None:
+        names = cli.datamodule.data.classes.names
+        callbacks += [Monitor(mirror.logger, record, names)]
+        callbacks += [PicturesCallback(mirror.logger, names)]
+    cli.trainer.callbacks += callbacks  # type: ignore[attr-defined]
     found = newest(folder)
     if found is not None:
         epoch, batches = position(found[1])
         cli.datamodule.resume = (epoch, batches * cli.datamodule.batch_size)
-    loggers = make_loggers(folder, job, keep=found[1]["global_step"] if found else 0)
-    cli.trainer.loggers = [*loggers, record.curve]
+    csv = csv_logger(folder, keep=found[1]["global_step"] if found else 0)
+    cli.trainer.loggers = [csv, *mirror.loggers, record.curve]
     cli.trainer.fit(
         cli.model,
         cli.datamodule,
@@ -106,5 +121,5 @@ def train(folder: Path, job: dict[str, Any], config: dict[str, Any]) -> dict[str
             "steps": cli.trainer.global_step,
         },
         "hardware": hardware(device, cli.trainer.world_size),
-        "wandb": {"id": job["id"], "mode": job["wandb"], "url": finish(loggers)},
+        "wandb": mirror.reference(),
     }

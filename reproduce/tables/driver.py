@@ -3,7 +3,7 @@
 import json
 import os
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -52,10 +52,12 @@ class Request:
         train: Whether missing runs are executed.
         jobs: Runs side by side, 0 for one per core.
         wandb: ``auto``, ``online``, ``offline`` or ``off``.
+        wandb_checkpoints: Whether the best and the last checkpoint are mirrored too.
         flags: Lightning flags.
         launcher: ``local`` or ``slurm``.
         slurm: Options of sbatch.
         retry: Whether failed runs are tried again.
+        source: Where records are read: ``local`` or ``wandb:ENTITY/PROJECT``.
     """
 
     name: str
@@ -68,10 +70,17 @@ class Request:
     train: bool = True
     jobs: int = 0
     wandb: str = "auto"
+    wandb_checkpoints: bool = False
     flags: Sequence[str] = ()
     launcher: str = "local"
     slurm: Mapping[str, str | bool] = field(default_factory=dict)
     retry: bool = True
+    source: str = "local"
+
+    @property
+    def trains(self) -> bool:
+        """Whether missing runs are executed: never where records come from elsewhere."""
+        return self.train and self.source == "local"
 
 
 def plan_request(request: Request, spec: TableSpec, problems: list[str] | None = None) -> list[Job]:
@@ -118,7 +127,7 @@ def run_missing(request: Request, jobs: Sequence[Job]) -> int:
     if request.launcher == "slurm":
         from reproduce.runs.slurm import SlurmLauncher
 
-        return bad + SlurmLauncher(request.slurm, mode).run(missing)
+        return bad + SlurmLauncher(request.slurm, mode, request.wandb_checkpoints).run(missing)
     from reproduce.runs.devices import visible_devices
     from reproduce.runs.launch import Launcher
 
@@ -127,7 +136,8 @@ def run_missing(request: Request, jobs: Sequence[Job]) -> int:
     share = max(-(-request.jobs // max(len(devices), 1)), 1)
     total = len({job.id for job in (*jobs, *missing)})
     print(f"{len(missing)} of {total} runs to do, {at_once} at a time, W&B {mode}", flush=True)
-    return bad + Launcher(at_once, mode, devices, share).run(missing)
+    launcher = Launcher(at_once, mode, devices, share, request.wandb_checkpoints)
+    return bad + launcher.run(missing)
 
 
 def _rank(record: dict[str, Any]) -> tuple[bool, str]:
@@ -135,19 +145,33 @@ def _rank(record: dict[str, Any]) -> tuple[bool, str]:
     return record["code"] == code_fingerprint(record["config"]), str(record["date"])
 
 
-def _known_records(request: Request, digests: set[str]) -> dict[str, dict[str, Any]]:
-    """Completed records, logged and committed, by hash of their configuration; the best of each.
-
-    Args:
-        request: Where to look.
-        digests: Data sets that count; all, if empty.
-    """
+def _local_records(request: Request) -> list[dict[str, Any]]:
+    """Completed records, logged and committed."""
     found: list[dict[str, Any]] = []
     index = request.out / request.scale / f"{request.name}.json"
     if index.exists():
         folder = index.parent / "records"
         found += [read_record(folder / f"{n}.json") for n in read_json(index)["records"].values()]
     found += [run.record for run in all_runs(request.runs) if run.record and run.state == COMPLETED]
+    return found
+
+
+def _known_records(
+    request: Request, hashes: Collection[str], digests: set[str]
+) -> dict[str, dict[str, Any]]:
+    """Completed records by hash of their configuration, the best of each.
+
+    Args:
+        request: Where to look.
+        hashes: Those that are wanted, at least.
+        digests: Data sets that count; all, if empty.
+    """
+    if request.source == "local":
+        found = _local_records(request)
+    else:
+        from reproduce.runs.wandb_source import wandb_records
+
+        found = wandb_records(request.source, hashes)
     known = [r for r in found if not digests or r["data"]["digest"] in digests]
     return {record["config_hash"]: record for record in sorted(known, key=_rank)}
 
@@ -159,22 +183,29 @@ def cell_runs(request: Request, spec: TableSpec, jobs: Iterable[Job]) -> list[Ce
     an older record.
     """
     by_hash = {config_hash(job.config): job for job in jobs}
-    known = _known_records(request, {job.data["digest"] for job in by_hash.values()})
+    digests = {job.data["digest"] for job in by_hash.values()}
+    if request.source != "local":  # what is in the folder of runs says nothing of them
+        by_hash = {}
     flags = trainer_overrides(request.flags)
+    keys = {
+        (row.key, column.key, seed): config_hash(
+            cell_config(spec, row, column, request.scale, seed, flags)
+        )
+        for row, column in spec.cells()
+        for seed in range(min(request.seeds, column.seeds or request.seeds))
+    }
+    known = _known_records(request, set(keys.values()), digests)
     cells = []
-    for row, column in spec.cells():
-        for seed in range(min(request.seeds, column.seeds or request.seeds)):
-            key = config_hash(cell_config(spec, row, column, request.scale, seed, flags))
-            run = by_hash[key].look_up() if key in by_hash else None
-            record = known.get(key)
-            if record is not None and (run is None or run.state not in ("failed", "unreadable")):
-                cells.append(CellRun(row.key, column.key, seed, record["id"], record))
-                continue
-            name, state, problem = ("", "absent", "")
-            if run is not None and run.state != "absent":  # which the list of records cannot name
-                name, state, problem = run.folder.name, run.state, run.problem
-            note = NOTES.get(state, state)
-            cells.append(CellRun(row.key, column.key, seed, name, None, note, problem))
+    for place, key in keys.items():
+        run = by_hash[key].look_up() if key in by_hash else None
+        record = known.get(key)
+        if record is not None and (run is None or run.state not in ("failed", "unreadable")):
+            cells.append(CellRun(*place, record["id"], record))
+            continue
+        name, state, problem = ("", "absent", "")
+        if run is not None and run.state != "absent":  # which the list of records cannot name
+            name, state, problem = run.folder.name, run.state, run.problem
+        cells.append(CellRun(*place, name, None, NOTES.get(state, state), problem))
     return cells
 
 
@@ -190,9 +221,9 @@ def make_table(request: Request) -> int:
     spec = read_table(request.name, request.scale)
     request = replace(request, name=spec.name)
     target = request.out / request.scale
-    jobs = plan_request(request, spec) if request.train or request.data else []
+    jobs = plan_request(request, spec) if request.trains or request.data else []
     check_writable(target)
-    failed = run_missing(request, jobs) if request.train else 0
+    failed = run_missing(request, jobs) if request.trains else 0
     with guard(target / ".lock"):  # tables that share runs write each other's pages
         cells = cell_runs(request, spec, jobs)
         markdown = write_table(request, spec, cells)
