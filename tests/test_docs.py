@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from reproduce.cli import LIGHTNING_COMMANDS, build_parser
+from reproduce.arguments import LIGHTNING_COMMANDS, build_parser
 from reproduce.experiments import REPOSITORY, read_table
 
 PAGES = [*REPOSITORY.glob("*.md"), *REPOSITORY.glob("docs/*.md")]
