@@ -168,7 +168,7 @@ def test_screenshots(browser: "Browser", tmp_path: Path) -> None:
     shots = {
         "wide": ("#", 1200, 1000, "light"),
         "narrow": ("#", 390, 844, "light"),
-        "dark": ("#networks", 1200, 1300, "dark"),
+        "dark": ("#network-table1-fcn8s_resnet101", 1200, 1130, "dark"),
     }
     for name, (hash_, width, height, colours) in shots.items():
         view = {"width": width, "height": height}
