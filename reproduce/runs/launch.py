@@ -92,9 +92,9 @@ class Launcher:
         Raises:
             UserError: Before anything runs, if a configuration does not fit its classes.
         """
+        check_one_machine(jobs)
         context = server()
         check_configs(jobs, context)
-        check_one_machine(jobs)
         session = _Session(self, context, list(jobs))
         try:
             while session.waiting or session.running or session.elsewhere:

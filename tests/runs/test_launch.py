@@ -1,8 +1,10 @@
 """The local launcher: several drivers, GPUs, failures."""
 
+import contextlib
 import errno
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -13,17 +15,20 @@ from typing import Any
 
 import pytest
 
+from reproduce.errors import UserError
 from reproduce.experiments import read_table
-from reproduce.runs import launch, process
+from reproduce.runs import execute, launch, process
 from reproduce.runs.devices import choose_devices, devices_of, visible_devices
 from reproduce.runs.failure import disk_full, explain
-from reproduce.runs.job import Job
+from reproduce.runs.job import Job, write_job
 from reproduce.runs.launch import Launcher
 from reproduce.runs.lock import Lock, owner, take
 from reproduce.runs.plan import plan
 from reproduce.runs.process import Running
+from reproduce.runs.progress import write_progress
 from reproduce.runs.record import write_record
 from tests.conftest import make_voc
+from tests.runs.screen import screen
 from tests.runs.test_lock import dead_process, rewrite
 from tests.tables.examples import make_record
 
@@ -217,6 +222,64 @@ def test_a_run_killed_and_taken_over_elsewhere_is_waited_for(
             other[0].release()
 
     assert Launcher(1, "off", say=say).run([job]) == 0
+
+
+@pytest.mark.usefixtures("machine")
+def test_the_reason_of_a_process_beside_the_first(
+    jobs: list[Job], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It cannot write the record; Lightning kills the first process for it."""
+    (job,) = jobs[:1]
+
+    def start(job: Job, lock: Lock, **_: Any) -> Running:
+        write_job(with_trainer(job, max_steps="many"), threads=1, wandb="off")
+        with monkeypatch.context() as second:
+            second.setenv("LOCAL_RANK", "1")
+            second.setattr(execute, "_output_to", lambda _: contextlib.nullcontext())
+            assert execute.main(job.folder) == 1
+        return Running(job, lock, [], time.monotonic(), lambda: -9, lambda: None)
+
+    monkeypatch.setattr(launch, "start", start)
+    lines: list[str] = []
+    assert Launcher(1, "off", say=lines.append).run([job]) == 1
+    assert "FAILED, TypeError: " in lines[0]
+    assert job.look_up().problem.startswith("TypeError: ")
+
+
+def test_several_nodes_need_a_cluster(jobs: list[Job]) -> None:
+    with pytest.raises(UserError, match="num_nodes=2 needs a cluster: give LAUNCHER=slurm"):
+        Launcher(1, "off").run([with_trainer(jobs[0], num_nodes=2)])
+
+
+def test_shows_what_goes_on_in_a_terminal_only(
+    machine: Machine, jobs: list[Job], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that fails among them; elsewhere there is a line for each run that ends."""
+
+    def refuse(job: Job) -> None:
+        if job is jobs[0]:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        write_progress(job.folder, 700, 23.456)
+
+    machine.refuse = refuse
+    for terminal in (True, False):
+        lines: list[str] = []
+        with screen(terminal=terminal) as (stream, seen):
+            monkeypatch.setattr("sys.stderr", stream)
+            assert Launcher(2, "off", say=lines.append).run(jobs) == 1
+        assert len(lines) == 6
+        assert lines[0].startswith(
+            "[1/6] table1/fcn32s_resnet101/baseline seed 0: FAILED, the disk"
+        )
+        assert re.match(r"\[6/6, about 0 s left\] .*: mIoU 20.00 \(0 s\)$", lines[-1])
+        shown = seen()
+        assert (shown == "") is not terminal
+        if terminal:
+            assert "2 running, 1 failed" in shown
+            assert "seed 1: 700 of 1400, mIoU 23.46" in shown
+            assert "100%|████████████████████| 5 of 6 runs done, 1 failed" in shown
+        for job in jobs:
+            (job.folder / "record.json").unlink(missing_ok=True)
 
 
 def test_reasons() -> None:
