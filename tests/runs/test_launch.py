@@ -303,11 +303,19 @@ def test_reasons() -> None:
     assert process.how_it_ended(3).endswith("exit status 3")
 
 
-def driver(folder: Path, data: Path, out: str, *flags: str) -> subprocess.Popen[str]:
-    """A real driver of one training of 240 steps."""
-    words = ["table", "1", "--data", str(data), "--runs", str(folder / "runs")]
-    words += ["--out", str(folder / out), "--seeds", "1", "--only", "fcn32s*/level_set"]
-    words += ["--wandb", "off", "--", "--trainer.max_steps=240", "--trainer.val_check_interval=120"]
+def driver(
+    folder: Path,
+    data: Path,
+    out: str,
+    *flags: str,
+    table: str = "1",
+    only: str = "fcn32s*/level_set",
+    steps: int = 240,
+) -> subprocess.Popen[str]:
+    """A real driver, by default of one training of 240 steps."""
+    words = ["table", table, "--data", str(data), "--runs", str(folder / "runs")]
+    words += ["--out", str(folder / out), "--seeds", "1", "--only", only, "--wandb", "off", "--"]
+    words += [f"--trainer.max_steps={steps}", f"--trainer.val_check_interval={steps // 2}"]
     words += ["--data.init_args.val_batch_size=1", *flags]
     return subprocess.Popen(
         [sys.executable, "-m", "reproduce", *words],
@@ -355,6 +363,25 @@ def test_a_killed_driver(data: Path, tmp_path: Path, ended: list[subprocess.Pope
     assert log.count('{"state": "completed"}') == 1
     assert not (folder / "lock.json").exists()
     assert json.loads((folder / "record.json").read_text())["timing"]["steps"] == 240
+
+
+def test_two_tables_at_once(data: Path, tmp_path: Path, ended: list[subprocess.Popen[str]]) -> None:
+    """They share both trainings; each run is executed once, and both pages have all scores."""
+    for out, table in (("a", "1"), ("b", "details")):
+        ended.append(driver(tmp_path, data, out, table=table, only="fcn32s*", steps=24))
+    outputs = [each.communicate(timeout=240)[0] for each in ended]
+    assert [each.returncode for each in ended] == [0, 0], outputs
+    logs = [path.read_text() for path in tmp_path.glob("runs/*/log.txt")]
+    assert len(logs) == 4
+    assert all(log.count('{"state": "completed"}') == 1 for log in logs)
+    assert not any("resume:" in log for log in logs)
+    assert not list(tmp_path.glob("runs/*/lock.json"))
+    lines = (tmp_path / "a/demo/table1.md").read_text().splitlines()
+    line = next(line for line in lines if line.startswith("| FCN-32s-ResNet101 |"))
+    assert line.count("(1 seed)") == 2, line
+    assert (
+        "| Trainings | 1 | – | 1 | 1 shared | – |" in (tmp_path / "b/demo/details.md").read_text()
+    )
 
 
 def small_disk(folder: Path, megabytes: float) -> None:
