@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 from torch._dynamo.testing import CompileCounter
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, TensorDataset
 
 from reproduce.callbacks import Compile, LevelSetCallback
 
@@ -20,7 +20,7 @@ class Network(L.LightningModule):
         self.head = nn.Conv2d(4, 2, 1)
         self.criterion = nn.CrossEntropyLoss()
 
-    def training_step(self, batch: tuple[Tensor, Tensor], _: int) -> Tensor:
+    def training_step(self, batch: list[Tensor], _: int) -> Tensor:
         loss: Tensor = self.criterion(self.head(self.trunk(batch[0])), batch[1])
         return loss
 
@@ -31,7 +31,7 @@ class Network(L.LightningModule):
 def fit(*callbacks: L.Callback) -> dict[str, Tensor]:
     generator = torch.Generator().manual_seed(0)
     images = torch.rand(4, 3, 8, 8, generator=generator)
-    data = [(image, (image[0] > 0.5).long()) for image in images]
+    data = TensorDataset(images, (images[:, 0] > 0.5).long())
     trainer = L.Trainer(
         max_steps=4,
         accelerator="cpu",

@@ -64,10 +64,10 @@ def test_loss_gradient_and_normalisation(tmp_path: Path) -> None:
         close(loss, expected)
         loss.backward()
         mean_gradients(shared)
-        for found, wanted in zip(shared.parameters(), whole.parameters(), strict=True):
-            close(found.grad, wanted.grad)
-        for found, wanted in zip(shared.buffers(), whole.buffers(), strict=True):
-            close(found, wanted)
+        for trained, wanted in zip(shared.parameters(), whole.parameters(), strict=True):
+            close(trained.grad, wanted.grad)
+        for running, counted in zip(shared.buffers(), whole.buffers(), strict=True):
+            close(running, counted)
         close(shared.eval()(images), whole.eval()(images))
 
     in_two_processes(work, tmp_path)
@@ -93,7 +93,7 @@ def test_frozen_normalisation_is_left_alone(trained: bool) -> None:
     names = list(network.state_dict())
     network[0].requires_grad_(trained)
     synchronise(network, torch.device("cpu"))
-    assert isinstance(network[0][0], CrossProcessBatchNorm) is trained
+    assert isinstance(network.get_submodule("0.0"), CrossProcessBatchNorm) is trained
     assert list(network.state_dict()) == names
     other = nn.Sequential(nn.BatchNorm2d(2))
     synchronise(other, torch.device("cuda"))
