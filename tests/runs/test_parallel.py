@@ -141,7 +141,7 @@ def test_accumulation_makes_the_same_steps(tmp_path: Path, monkeypatch: pytest.M
     for path in root.glob("*/SegmentationClass/*.png"):
         labels = np.asarray(Image.open(path))
         write_mask(path, np.where(labels == 255, 0, labels))
-    # Lightning leaves modules in the mode that they were built in; this freezes from the first step.
+    # Lightning leaves modules in the mode they were built in; this freezes from the first step on.
     monkeypatch.setattr(SegmentationModule, "on_train_start", SegmentationModule.train)
     frozen = ["--model.init_args.freeze_batch_norm=true", "--data.init_args.crop=16"]
     results = []
