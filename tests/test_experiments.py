@@ -269,6 +269,20 @@ def test_globs() -> None:
     assert len(found("fcn8s*,deeplab_largefov")) == 5
 
 
+def test_callbacks_are_added_to_those_of_a_cell() -> None:
+    flags = ["--trainer.callbacks+=reproduce.callbacks.Compile", "--trainer.devices=2"]
+    flags += ["--trainer.callbacks+={class_path: lightning.pytorch.callbacks.Timer}"]
+    table = read_table("1")
+    row, column = next(table.cells("fcn32s_resnet101/baseline"))
+    plain, found = (
+        cell_config(table, row, column, "demo", 0, trainer_overrides(f)) for f in ([], flags)
+    )
+    added = ["reproduce.callbacks.Compile", "lightning.pytorch.callbacks.Timer"]
+    expected = [*plain["trainer"]["callbacks"], *({"class_path": path} for path in added)]
+    assert found["trainer"]["callbacks"] == expected
+    assert merge({}, {"a+": [1]}) == {"a": [1]}
+
+
 def test_overrides() -> None:
     assert trainer_overrides(["--trainer.devices=2", "--model.init_args.recipe.lr", "0.5"]) == {
         "trainer": {"devices": 2},

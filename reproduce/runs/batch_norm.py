@@ -16,7 +16,7 @@ class _Mean(torch.autograd.Function):
         return mean / torch.distributed.get_world_size()
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> Tensor:  # type: ignore[override] # noqa: ANN401, ARG004
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:  # noqa: ANN401, ARG004
         return _Mean.forward(None, gradient)
 
 
@@ -34,7 +34,8 @@ class CrossProcessBatchNorm(nn.BatchNorm2d):
             images: ``(B, C, H, W)``.
         """
         if not self.training:
-            return super().forward(images)
+            plain: Tensor = super().forward(images)
+            return plain
         # Statistics of half-precision images are those of float32.
         wide = images.to(torch.promote_types(images.dtype, torch.float32))
         mean = _Mean.apply(wide.mean((0, 2, 3)))
@@ -42,7 +43,8 @@ class CrossProcessBatchNorm(nn.BatchNorm2d):
         variance = _Mean.apply(centred.square().mean((0, 2, 3)))
         self._keep(mean.detach(), variance.detach(), images.numel() // images.shape[1])
         scale = torch.rsqrt(variance + self.eps) * self.weight
-        return (centred * scale[:, None, None] + self.bias[:, None, None]).to(images.dtype)
+        normalised: Tensor = centred * scale[:, None, None] + self.bias[:, None, None]
+        return normalised.to(images.dtype)
 
     @torch.no_grad()
     def _keep(self, mean: Tensor, variance: Tensor, count: int) -> None:
@@ -72,4 +74,5 @@ def synchronise(module: nn.Module, device: torch.device) -> None:
             if device.type == "cpu":
                 child.__class__ = CrossProcessBatchNorm  # which differs in its forward alone
             else:
-                setattr(module, name, nn.SyncBatchNorm.convert_sync_batchnorm(child))
+                shared = nn.SyncBatchNorm.convert_sync_batchnorm(child)  # type: ignore[no-untyped-call]
+                setattr(module, name, shared)

@@ -100,9 +100,7 @@ class Display:
         off = not file.isatty()
         layout = "{percentage:3.0f}%|{bar:20}| {desc}"
         self._part = 0.0
-        self._bar = tqdm(
-            total=100, bar_format=layout, file=file, disable=off, dynamic_ncols=True, leave=not off
-        )
+        self._bar = tqdm(total=100, bar_format=layout, file=file, disable=off, dynamic_ncols=True)
         self._rows = [
             tqdm(bar_format="{desc}", file=file, disable=off, position=place, leave=False)
             for place in range(1, 1 + (0 if off else min(rows, ROWS)))

@@ -95,9 +95,9 @@ class Launcher:
         Raises:
             UserError: Before anything runs, if a configuration does not fit its classes.
         """
+        check_one_machine(jobs)
         context = server()
         check_configs(jobs, context)
-        check_one_machine(jobs)
         session = _Session(self, context, list(jobs))
         with sigterm_interrupts():
             try:

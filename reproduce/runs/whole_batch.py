@@ -31,7 +31,7 @@ class _Gather(torch.autograd.Function):
         return _gather(values)
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> Tensor:  # type: ignore[override] # noqa: ANN401, ARG004
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:  # noqa: ANN401, ARG004
         rank, world = torch.distributed.get_rank(), torch.distributed.get_world_size()
         return gradient[rank::world] * world
 
@@ -58,7 +58,8 @@ class WholeBatch(L.Callback):
         """Let the criterion see the whole batch."""
         if not isinstance(pl_module, SegmentationModule):
             return
-        own = self._own = pl_module.criterion.forward
+        own: Callable[[Tensor, Tensor], Tensor] = pl_module.criterion.forward
+        self._own = own
 
         def whole(logits: Tensor, target: Tensor) -> Tensor:
             return own(_Gather.apply(logits), _gather(target))

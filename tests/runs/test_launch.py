@@ -1,8 +1,10 @@
 """The local launcher: several drivers, GPUs, failures."""
 
+import contextlib
 import errno
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -13,17 +15,20 @@ from typing import Any
 
 import pytest
 
+from reproduce.errors import UserError
 from reproduce.experiments import read_table
-from reproduce.runs import launch, process
+from reproduce.runs import execute, launch, process
 from reproduce.runs.devices import choose_devices, devices_of, visible_devices
 from reproduce.runs.failure import disk_full, explain
-from reproduce.runs.job import Job
+from reproduce.runs.job import Job, write_job
 from reproduce.runs.launch import Launcher
 from reproduce.runs.lock import Lock, owner, take
 from reproduce.runs.plan import plan
 from reproduce.runs.process import Running
+from reproduce.runs.progress import write_progress
 from reproduce.runs.record import write_record
 from tests.conftest import make_voc
+from tests.runs.screen import screen
 from tests.runs.test_lock import dead_process, rewrite
 from tests.tables.examples import make_record
 
@@ -219,6 +224,64 @@ def test_a_run_killed_and_taken_over_elsewhere_is_waited_for(
     assert Launcher(1, "off", say=say).run([job]) == 0
 
 
+@pytest.mark.usefixtures("machine")
+def test_the_reason_of_a_process_beside_the_first(
+    jobs: list[Job], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It cannot write the record; Lightning kills the first process for it."""
+    (job,) = jobs[:1]
+
+    def start(job: Job, lock: Lock, **_: Any) -> Running:
+        write_job(with_trainer(job, max_steps="many"), threads=1, wandb="off")
+        with monkeypatch.context() as second:
+            second.setenv("LOCAL_RANK", "1")
+            second.setattr(execute, "_output_to", lambda _: contextlib.nullcontext())
+            assert execute.main(job.folder) == 1
+        return Running(job, lock, [], time.monotonic(), lambda: -9, lambda: None)
+
+    monkeypatch.setattr(launch, "start", start)
+    lines: list[str] = []
+    assert Launcher(1, "off", say=lines.append).run([job]) == 1
+    assert "FAILED, TypeError: " in lines[0]
+    assert job.look_up().problem.startswith("TypeError: ")
+
+
+def test_several_nodes_need_a_cluster(jobs: list[Job]) -> None:
+    with pytest.raises(UserError, match="num_nodes=2 needs a cluster: give LAUNCHER=slurm"):
+        Launcher(1, "off").run([with_trainer(jobs[0], num_nodes=2)])
+
+
+def test_shows_what_goes_on_in_a_terminal_only(
+    machine: Machine, jobs: list[Job], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that fails among them; elsewhere there is a line for each run that ends."""
+
+    def refuse(job: Job) -> None:
+        if job is jobs[0]:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        write_progress(job.folder, 700, 23.456)
+
+    machine.refuse = refuse
+    for terminal in (True, False):
+        lines: list[str] = []
+        with screen(terminal=terminal) as (stream, seen):
+            monkeypatch.setattr("sys.stderr", stream)
+            assert Launcher(2, "off", say=lines.append).run(jobs) == 1
+        assert len(lines) == 6
+        assert lines[0].startswith(
+            "[1/6] table1/fcn32s_resnet101/baseline seed 0: FAILED, the disk"
+        )
+        assert re.match(r"\[6/6, about \d+ s left\] .*: mIoU 20.00 \(\d+ s\)$", lines[-1])
+        shown = seen()
+        assert (shown == "") is not terminal
+        if terminal:
+            assert "2 running, 1 failed" in shown
+            assert "seed 1: 700 of 1400, mIoU 23.46" in shown
+            assert "100%|████████████████████| 5 of 6 runs done, 1 failed" in shown
+        for job in jobs:
+            (job.folder / "record.json").unlink(missing_ok=True)
+
+
 def test_reasons() -> None:
     class OutOfMemoryError(RuntimeError):
         pass
@@ -240,11 +303,19 @@ def test_reasons() -> None:
     assert process.how_it_ended(3).endswith("exit status 3")
 
 
-def driver(folder: Path, data: Path, out: str, *flags: str) -> subprocess.Popen[str]:
-    """A real driver of one training of 240 steps."""
-    words = ["table", "1", "--data", str(data), "--runs", str(folder / "runs")]
-    words += ["--out", str(folder / out), "--seeds", "1", "--only", "fcn32s*/level_set"]
-    words += ["--wandb", "off", "--", "--trainer.max_steps=240", "--trainer.val_check_interval=120"]
+def driver(
+    folder: Path,
+    data: Path,
+    out: str,
+    *flags: str,
+    table: str = "1",
+    only: str = "fcn32s*/level_set",
+    steps: int = 240,
+) -> subprocess.Popen[str]:
+    """A real driver, by default of one training of 240 steps."""
+    words = ["table", table, "--data", str(data), "--runs", str(folder / "runs")]
+    words += ["--out", str(folder / out), "--seeds", "1", "--only", only, "--wandb", "off", "--"]
+    words += [f"--trainer.max_steps={steps}", f"--trainer.val_check_interval={steps // 2}"]
     words += ["--data.init_args.val_batch_size=1", *flags]
     return subprocess.Popen(
         [sys.executable, "-m", "reproduce", *words],
@@ -292,6 +363,25 @@ def test_a_killed_driver(data: Path, tmp_path: Path, ended: list[subprocess.Pope
     assert log.count('{"state": "completed"}') == 1
     assert not (folder / "lock.json").exists()
     assert json.loads((folder / "record.json").read_text())["timing"]["steps"] == 240
+
+
+def test_two_tables_at_once(data: Path, tmp_path: Path, ended: list[subprocess.Popen[str]]) -> None:
+    """They share both trainings; each run is executed once, and both pages have all scores."""
+    for out, table in (("a", "1"), ("b", "details")):
+        ended.append(driver(tmp_path, data, out, table=table, only="fcn32s*", steps=24))
+    outputs = [each.communicate(timeout=240)[0] for each in ended]
+    assert [each.returncode for each in ended] == [0, 0], outputs
+    logs = [path.read_text() for path in tmp_path.glob("runs/*/log.txt")]
+    assert len(logs) == 4
+    assert all(log.count('{"state": "completed"}') == 1 for log in logs)
+    assert not any("resume:" in log for log in logs)
+    assert not list(tmp_path.glob("runs/*/lock.json"))
+    lines = (tmp_path / "a/demo/table1.md").read_text().splitlines()
+    line = next(line for line in lines if line.startswith("| FCN-32s-ResNet101 |"))
+    assert line.count("(1 seed)") == 2, line
+    assert (
+        "| Trainings | 1 | – | 1 | 1 shared | – |" in (tmp_path / "b/demo/details.md").read_text()
+    )
 
 
 def small_disk(folder: Path, megabytes: float) -> None:

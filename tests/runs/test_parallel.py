@@ -6,19 +6,22 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from reproduce.errors import UserError
 from reproduce.evaluations import training_config
 from reproduce.experiments import read_table
 from reproduce.files import read_json
 from reproduce.lightning_cli import build_cli
+from reproduce.models import SegmentationModule
 from reproduce.runs.execute import execute
 from reproduce.runs.job import Job, write_job
 from reproduce.runs.parallel import check_processes, per_process
 from reproduce.runs.plan import plan
-from tests.conftest import make_voc
+from tests.conftest import make_voc, write_mask
 
 MANIFEST = {"splits": {"train": {"images": 53}}}
 
@@ -31,20 +34,21 @@ def config(batch: int = 8, **trainer: Any) -> dict[str, Any]:
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Void pixels, which some parts of a batch have more of; 25 images to evaluate."""
-    return make_voc(tmp_path_factory.mktemp("data") / "shapes", train=19, val=25, classes=7)
+    return make_voc(tmp_path_factory.mktemp("data") / "shapes", train=22, val=25, classes=7)
 
 
 def job_of(data: Path, runs: Path, *flags: str) -> Job:
     """Six steps in double precision, in which sums in another order still agree to many digits."""
     always = ["--trainer.max_steps=6", "--trainer.val_check_interval=3"]
     always += ["--trainer.precision=64-true", "--data.init_args.val_batch_size=1"]
+    always += ["--model.init_args.recipe.lr=0.0001"]  # so that not all becomes background at once
     (job,) = plan(
         read_table("1"),
         scale="demo",
         seeds=1,
         runs=runs,
         data=data,
-        only="fcn32s*/level_set",
+        only="deeplab_largefov/level_set",
         overrides=[*always, *flags],
     )
     write_job(job, threads=1, wandb="off")
@@ -118,10 +122,10 @@ def test_two_processes_give_what_one_gives(data: Path, tmp_path: Path) -> None:
     assert weights(two).keys() == expected.keys()
     for name, value in weights(two).items():
         torch.testing.assert_close(value, expected[name], rtol=1e-7, atol=1e-9)
-    for name in ("confusion", "scores", "image_iou", "history"):
-        assert record[name] == pytest.approx(result[name], rel=1e-6), name
-    assert record["confusion"] == result["confusion"]
+    for name in ("confusion", "scores", "image_iou"):
+        assert record[name] == result[name], name
     assert len(record["image_iou"]) == 25
+    assert np.count_nonzero(np.sum(record["confusion"], axis=0)) > 1
     for name, values in record["curve"].items():
         assert values == pytest.approx(result["curve"][name], rel=1e-4), name
 
@@ -131,14 +135,19 @@ def test_two_processes_give_what_one_gives(data: Path, tmp_path: Path) -> None:
     assert cli.model.scores.confusion.tolist() == record["confusion"]
 
 
-def test_accumulation_makes_the_same_steps(data: Path, tmp_path: Path) -> None:
-    """With frozen normalisation and no void, on which a part's mean would hang."""
-    frozen = ["--model.init_args.freeze_batch_norm=true", "--data.init_args.crop=24"]
-    frozen += ["--model.init_args.ignore_index=254"]
+def test_accumulation_makes_the_same_steps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With frozen normalisation and without void, which parts of a batch have less or more of."""
+    root = make_voc(tmp_path / "shapes", train=22, val=2, classes=7)
+    for path in root.glob("*/SegmentationClass/*.png"):
+        labels = np.asarray(Image.open(path))
+        write_mask(path, np.where(labels == 255, 0, labels))
+    # Lightning leaves modules in the mode they were built in; this freezes from the first step on.
+    monkeypatch.setattr(SegmentationModule, "on_train_start", SegmentationModule.train)
+    frozen = ["--model.init_args.freeze_batch_norm=true", "--data.init_args.crop=16"]
     results = []
     for parts in (1, 2):
         flags = [*frozen, f"--trainer.accumulate_grad_batches={parts}"]
-        job = job_of(data, tmp_path / str(parts), *flags)
+        job = job_of(root, tmp_path / str(parts), *flags)
         results.append((execute(job.folder), weights(job)))
     assert [entry["step"] for entry in results[1][0]["history"]] == [3, 6]
     for name, value in results[1][1].items():
