@@ -26,7 +26,7 @@ from tests.tables.examples import make_record
 AREA = "While runs go"
 
 #: Steps of a run that is disturbed: long enough to be met.
-LONG = 120
+LONG = 30
 
 
 @contextmanager
