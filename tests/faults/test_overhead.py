@@ -30,7 +30,7 @@ LIMIT = 0.03
 
 def _bare(folder: Path, job: dict[str, object]) -> None:
     """A run without lock, heartbeat and checkpoints under way."""
-    Checkpoints.on_train_batch_end = lambda *_: None  # type: ignore[assignment, method-assign]
+    Checkpoints.on_train_batch_end = lambda *_: None  # type: ignore[method-assign]
     with (folder / "log.txt").open("ab") as file:
         os.dup2(file.fileno(), 1)
         os.dup2(file.fileno(), 2)

@@ -1,17 +1,20 @@
 """The curves of a run that goes on."""
 
 from pathlib import Path
+from typing import Any
+
+from lightning.pytorch.loggers import CSVLogger
 
 from reproduce.runs.loggers import make_loggers
 
 WHOLE = "epoch,step,train/loss,val/miou\n0,0,2.0,\n0,5,1.5,\n0,9,,nan\n"
 
 
-def rows(folder: Path, text: bytes, keep: int) -> list[dict[str, str]]:
+def rows(folder: Path, text: bytes, keep: int) -> list[dict[str, Any]]:
     (folder / "metrics.csv").write_bytes(text)
     (logger,) = make_loggers(folder, {"wandb": "off"}, keep)
-    found: list[dict[str, str]] = logger.experiment.metrics
-    return found
+    assert isinstance(logger, CSVLogger)
+    return list(logger.experiment.metrics)
 
 
 def test_rows_after_the_checkpoint_are_left_out(tmp_path: Path) -> None:

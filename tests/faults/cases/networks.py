@@ -64,7 +64,7 @@ def weights_of_another(place: Place) -> str:
 
 def crf(image: object, probabilities: object) -> str:
     with pytest.raises(ValueError, match="expected") as caught:
-        DenseCRF(iterations=1)(image, probabilities)  # type: ignore[arg-type]
+        DenseCRF(iterations=1)(image, probabilities)
     return str(caught.value)
 
 
