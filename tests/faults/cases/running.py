@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -100,7 +101,10 @@ def loader_killed(place: Place) -> str:
         status, out = place.table(flags=flags, steps=LONG)
     message = failure(place, status, out)
     tried_again(place, flags=flags, steps=LONG)
-    return message.partition(" Rank: ")[0]
+    # Torch says it in one of two ways, by where the run was just then.
+    return re.sub(
+        r"\(pid.*?N\) (is killed by signal: Killed\.|exited unexpectedly)", "...", message
+    )
 
 
 def children(pid: int) -> list[int]:
