@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from reproduce import cli
 from reproduce.runs.checkpoints import saved
 from reproduce.runs.lock import owner
 from tests.faults.place import Place, same, wait_for
@@ -24,9 +25,7 @@ STEPS = 30
 def undisturbed(tmp_path_factory: pytest.TempPathFactory, data: Path) -> dict[str, Any]:
     """What a driver gives that nobody disturbs."""
     place = Place(tmp_path_factory.mktemp("undisturbed"), data, None)  # type: ignore[arg-type]
-    done = place.driver(steps=STEPS)
-    out, _ = done.communicate(timeout=300)
-    assert done.returncode == 0, out
+    assert cli.main(place.words(steps=STEPS)) == 0
     return place.results()
 
 

@@ -82,10 +82,16 @@ def not_finite(place: Place) -> str:
     return message
 
 
+def shortened(message: str) -> str:
+    """A reason without the library's own words, which differ by version."""
+    head, _, tail = message.partition("(")
+    return f"{head}(...){tail.rpartition(')')[2]}"
+
+
 @case(AREA, "memory does not suffice", "the record of the failure; other runs go on")
 def no_memory(place: Place) -> str:
     flags = ("--data.init_args.crop=3000000",)
-    return failure(place, *place.table(flags=flags), failed=2)
+    return shortened(failure(place, *place.table(flags=flags), failed=2))
 
 
 @case(AREA, "a process that loads images is killed", "checkpoints; other runs go on")
@@ -153,8 +159,7 @@ def disk_full(place: Place) -> str:
         message = failure(place, status, out)
     finally:
         subprocess.run(["umount", "-l", str(place.folder / "runs")], check=True)
-    head, _, tail = message.partition("(")
-    return f"{head}(...){tail.rpartition(')')[2]}"
+    return shortened(message)
 
 
 @case(AREA, "a run is killed (SIGKILL)", "checkpoints; other runs go on")
