@@ -4,9 +4,10 @@ import sys
 import warnings
 from collections.abc import Mapping
 from itertools import pairwise
+from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
-import torch
 from lightning.pytorch.cli import LightningCLI
 from torch import nn
 
@@ -15,6 +16,7 @@ from reproduce.data.datamodule import SegmentationDataModule
 from reproduce.errors import UserError
 from reproduce.experiments import merge
 from reproduce.models import SegmentationModule
+from reproduce.runs.checkpoints import read_checkpoint
 from reproduce.runs.failure import explain
 
 #: What jsonargparse raises for a wrong option.
@@ -132,9 +134,10 @@ def _check_checkpoint(arguments: list[str]) -> None:
         if before != "--ckpt_path" or word in LIGHTNINGS_OWN or "://" in word:
             continue
         try:
-            torch.load(word, map_location="meta", weights_only=True)
-        except Exception as error:  # noqa: BLE001 - torch raises many kinds for a damaged file
-            reason = str(error).splitlines()[0].strip()
+            read_checkpoint(Path(word))
+        except Exception as error:  # noqa: BLE001 - of many kinds for a damaged file
+            more = "it holds more than weights, and reading it would run code"
+            reason = more if isinstance(error, UnpicklingError) else explain(error)
             raise UserError(f"{word} cannot be read as a checkpoint ({reason})") from None
 
 

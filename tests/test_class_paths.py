@@ -2,6 +2,7 @@
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -12,7 +13,7 @@ from reproduce.class_paths import FLAG, check_words, foreign
 from reproduce.experiments import read_table
 from reproduce.runs.plan import cell_config
 
-EVIL = {"model": {"class_path": "evil_package.Net", "init_args": {}}}
+EVIL: dict[str, Any] = {"model": {"class_path": "evil_package.Net", "init_args": {}}}
 
 
 @pytest.fixture
@@ -76,7 +77,7 @@ def test_our_own_configurations_name_no_others() -> None:
 def test_the_flag_allows_them(evil: Path, voc: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """And words of the command line are looked at like files; checkpoints bring classes too."""
     options = {"stride": 8, "trunk": "thin", "num_classes": 21, "recipe": {"lr": 0.1}}
-    config = {
+    config: dict[str, Any] = {
         "model": {**EVIL["model"], "init_args": options},
         "data": {
             "class_path": "reproduce.data.VOCDataModule",

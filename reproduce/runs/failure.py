@@ -12,7 +12,7 @@ from reproduce.files import write_atomically
 FULL = (errno.ENOSPC, errno.EDQUOT)
 
 #: What torch's errors without a type of their own say.
-NO_MEMORY = ("out of memory", "can't allocate memory", "not enough memory")
+NO_MEMORY = ("out of memory", "can't allocate memory", "not enough memory", "Insufficient memory")
 NO_SPACE = ("No space left on device", "file write failed", "Disk quota exceeded")
 
 
@@ -46,7 +46,7 @@ def out_of_memory(error: BaseException) -> bool:
     return (
         isinstance(error, MemoryError)
         or type(error).__name__ == "OutOfMemoryError"
-        or (isinstance(error, RuntimeError) and any(word in str(error) for word in NO_MEMORY))
+        or any(word in str(error) for word in NO_MEMORY)
     )
 
 

@@ -62,7 +62,8 @@ class Place:
         where = ["--data", str(self.data), "--runs", str(self.folder / "runs")]
         where += ["--out", str(self.folder / "tables"), "--seeds", "1", "--only", only]
         short = [f"--trainer.max_steps={steps}", f"--trainer.val_check_interval={steps // 2}"]
-        short += ["--data.init_args.val_batch_size=1"]
+        # There are no checkpoints at steps that are logged.
+        short += ["--data.init_args.val_batch_size=1", "--trainer.log_every_n_steps=10"]
         return ["table", "1", *where, "--wandb", "off", *options, "--", *short, *flags]
 
     def call(self, *words: str) -> tuple[int, str, str]:
@@ -96,7 +97,7 @@ class Place:
 
     def plain(self, text: str) -> str:
         """A message without what differs from call to call and place to place."""
-        for path in (self.folder, self.data.parent):
+        for path in (self.folder, self.data.parent, Path.cwd()):
             text = text.replace(f"{path}/", "").replace(str(path), ".")
         text = re.sub(r"\b[0-9a-f]{12}\b", "RUN", text)
         return " ".join(re.sub(r"\b(pid|process|pid\(s\)) \d+", r"\1 N", text).split())
@@ -168,7 +169,7 @@ def same(first: Any, second: Any) -> bool:
     return bool(first == second or (first != first and second != second))  # noqa: PLR0124 - nan
 
 
-def wait_for(condition: Callable[[], object], seconds: float = 60) -> None:
+def wait_for(condition: Callable[[], object], seconds: float = 300) -> None:
     """Look until something is so."""
     deadline = time.monotonic() + seconds
     while not condition():

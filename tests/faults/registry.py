@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 from tests.faults.place import Place
 
@@ -48,5 +49,9 @@ def case(
 
 def mistakes(area: str, rows: dict[str, Callable[[Place], list[str]]]) -> None:
     """Register commands that are mistakes of the user."""
+
+    def give(words: Callable[[Place], list[str]], place: Place) -> str:
+        return place.mistake(*words(place))
+
     for done, words in rows.items():
-        case(area, done)(lambda place, words=words: place.mistake(*words(place)))
+        case(area, done)(partial(give, words))

@@ -12,21 +12,20 @@ from typing import Any
 
 import pytest
 
+from reproduce import cli
 from reproduce.runs.checkpoints import saved
 from reproduce.runs.lock import owner
 from tests.faults.place import Place, same, wait_for
 
-#: Steps of the two trainings of these tables; every second is logged, and saved before.
-STEPS = 120
+#: Steps of the two trainings of these tables.
+STEPS = 30
 
 
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory: pytest.TempPathFactory, data: Path) -> dict[str, Any]:
     """What a driver gives that nobody disturbs."""
     place = Place(tmp_path_factory.mktemp("undisturbed"), data, None)  # type: ignore[arg-type]
-    done = place.driver(steps=STEPS)
-    out, _ = done.communicate(timeout=120)
-    assert done.returncode == 0, out
+    assert cli.main(place.words(steps=STEPS)) == 0
     return place.results()
 
 
@@ -124,11 +123,11 @@ def test_drivers_killed_at_random(place: Place, undisturbed: dict[str, Any]) -> 
         driver.kill()
         kill(going)
         driver.wait()
-        wait_for(lambda: not place.processes(), 10)
+        wait_for(lambda: not place.processes())
     rival = place.driver(steps=STEPS)
     with going_on(place):
         status, out = place.table(steps=STEPS)
-    other, _ = rival.communicate(timeout=120)
+    other, _ = rival.communicate(timeout=300)
     assert (status, rival.returncode) == (0, 0), out + other
     assert same(place.results(), undisturbed)
     for folder in place.runs:
@@ -151,7 +150,7 @@ def test_sigterm(place: Place, undisturbed: dict[str, Any]) -> None:
     driver = place.driver(steps=STEPS)
     wait_for(lambda: len(newest_steps(place)) == 2)
     driver.terminate()
-    out, _ = driver.communicate(timeout=60)
+    out, _ = driver.communicate(timeout=300)
     assert driver.returncode == 130, out
     assert out.endswith("reproduce: interrupted; the same command goes on\n")
     assert not place.processes()

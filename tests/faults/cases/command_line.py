@@ -1,5 +1,7 @@
 """Wrong words on the command line."""
 
+import pytest
+
 from tests.faults.place import Place
 from tests.faults.registry import case, mistakes
 
@@ -21,7 +23,12 @@ mistakes(
         "`--seeds three`": lambda place: place.words("--seeds", "three"),
         "`--jobs -1`": lambda place: place.words("--jobs", "-1"),
         "`--only fcn64`": lambda place: place.words(only="fcn64"),
-        "`--only` again for `--on`": lambda _: ["table", "1", "--on", "fcn8s*"],
+        "`--on`, which is not taken for `--only`": lambda _: [
+            "table",
+            "1",
+            "--on",
+            "fcn8s*",
+        ],
         "`--wandb yes`": lambda place: place.words("--wandb", "yes"),
         "`make table1 SCALE=lite` without `DATA`": lambda _: ["table", "1", "--scale", "lite"],
         "`ARGS=--devices=2`": lambda _: flagged("--devices=2"),
@@ -40,9 +47,6 @@ mistakes(
         "`--slurm.partition=gpu` to another command": lambda _: [
             *("runs", "list", "--slurm.partition=gpu"),
         ],
-        "`--launcher slurm` where there is no Slurm": lambda place: place.words(
-            "--launcher", "slurm"
-        ),
         "`reproduce config fcn32s`": lambda _: ["config", "fcn32s"],
         "`reproduce runs show` without an id": lambda _: ["runs", "show"],
         "`reproduce runs show zz`": lambda place: [
@@ -66,3 +70,10 @@ def unwritable(place: Place) -> str:
     words = place.words()
     words[words.index("--runs") + 1] = str(place.folder / "file" / "runs")
     return place.mistake(*words)
+
+
+@case(AREA, "`LAUNCHER=slurm` where there is no Slurm")
+def no_slurm(place: Place) -> str:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PATH", str(place.folder))
+        return place.mistake(*place.words("--launcher", "slurm"))

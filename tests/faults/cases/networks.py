@@ -26,7 +26,7 @@ def weights(place: Place, content: object, name: str = MOBILENET, *, check: bool
     path = place.folder / f"{name}.pth"
     if content is not None:
         torch.save(content, path)
-    load = partial(load_initial_weights, build_trunk("mobilenet_v2"), name, check=check)
+    load = partial(load_initial_weights, build_trunk("mobilenet_v2", 32), name, check=check)
     return place.refusal(load, REPRODUCE_WEIGHTS=str(place.folder))
 
 
@@ -64,7 +64,7 @@ def weights_of_another(place: Place) -> str:
 
 def crf(image: object, probabilities: object) -> str:
     with pytest.raises(ValueError, match="expected") as caught:
-        DenseCRF(iterations=1)(image, probabilities)  # type: ignore[arg-type]
+        DenseCRF(iterations=1)(image, probabilities)
     return str(caught.value)
 
 
