@@ -110,15 +110,16 @@ def imported_modules(roots: frozenset[str]) -> frozenset[str]:
     return frozenset(found)
 
 
-def _class_paths(config: Any) -> Iterator[str]:  # noqa: ANN401 - any YAML value
+def class_paths(config: Any) -> Iterator[str]:  # noqa: ANN401 - any YAML value
+    """Every class that a configuration names, on any level."""
     if isinstance(config, Mapping):
         for key, value in config.items():
             if key == "class_path":
                 yield str(value)
-            yield from _class_paths(value)
+            yield from class_paths(value)
     elif isinstance(config, list | tuple):
         for value in config:
-            yield from _class_paths(value)
+            yield from class_paths(value)
 
 
 @cache
@@ -140,9 +141,7 @@ def code_fingerprint(config: Mapping[str, Any]) -> str:
     they are.
     """
     named = {
-        _home(*path.rsplit(".", 1))
-        for path in _class_paths(config)
-        if path.startswith("reproduce.")
+        _home(*path.rsplit(".", 1)) for path in class_paths(config) if path.startswith("reproduce.")
     }
     if "evaluation" in config:
         named |= set(OVERHEAD if "overhead" in config["evaluation"] else EVALUATION)
