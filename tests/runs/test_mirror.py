@@ -31,7 +31,7 @@ from tests.runs.wandb_server import ENTITY, KEY, PROJECT, WandbServer, serve
 WANDB = str(Path(sys.executable).with_name("wandb"))
 
 #: Checkpoints are saved between the steps that are logged.
-FLAGS = ["--trainer.max_steps=20", "--trainer.val_check_interval=10"]
+FLAGS = ["--trainer.max_steps=60", "--trainer.val_check_interval=30"]
 FLAGS += ["--trainer.log_every_n_steps=4"]
 
 
@@ -111,7 +111,7 @@ def job(data: Path) -> Job:
     """A completed run that was killed once: two offline runs of one id."""
     job = make_job(data / "runs", data / "shapes", "offline", wandb_checkpoints=True)
     process = start(job, REPRODUCE_CHECKPOINT_SECONDS="0")
-    while process.poll() is None and not list(job.folder.glob("step-1?.ckpt")):
+    while process.poll() is None and not list(job.folder.glob("step-*.ckpt")):
         time.sleep(0.01)
     process.send_signal(signal.SIGKILL)
     process.wait()
@@ -163,7 +163,7 @@ def test_what_a_run_says_of_itself(job: Job, runs: list[Offline]) -> None:
     config = about["config"]["update"]
     assert config["config_hash"] == config_hash(job.config)
     assert config["data_digest"] == job.data["digest"]
-    assert config["trainer"]["max_steps"] == 20
+    assert config["trainer"]["max_steps"] == 60
 
 
 def test_the_record_travels(job: Job, runs: list[Offline]) -> None:
@@ -197,7 +197,7 @@ def test_scores_can_be_computed_again(job: Job, runs: list[Offline]) -> None:
 def test_losses_and_speed(runs: list[Offline]) -> None:
     rows = [item["item"] for item in runs[-1].of("history")]
     steps = [row for row in rows if "train/loss" in row]
-    assert steps[-1]["trainer/global_step"] == 19
+    assert steps[-1]["trainer/global_step"] == 59
     for row in steps:
         weighted = 4e-4 * row["train/level_set"]
         assert row["train/weighted_level_set"] == pytest.approx(weighted, rel=1e-3)
