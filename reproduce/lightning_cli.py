@@ -8,6 +8,7 @@ from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
 
+import torch
 from lightning.pytorch.cli import LightningCLI
 from torch import nn
 

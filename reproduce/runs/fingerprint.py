@@ -9,6 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from reproduce.class_paths import class_paths
 from reproduce.own import own_file
 
 PACKAGE = Path(__file__).resolve().parents[1]
@@ -116,17 +117,6 @@ def imported_modules(roots: frozenset[str]) -> frozenset[str]:
     return frozenset(found)
 
 
-def _class_paths(config: Any) -> Iterator[str]:  # noqa: ANN401 - any YAML value
-    if isinstance(config, Mapping):
-        for key, value in config.items():
-            if key == "class_path":
-                yield str(value)
-            yield from _class_paths(value)
-    elif isinstance(config, list | tuple):
-        for value in config:
-            yield from _class_paths(value)
-
-
 @cache
 def _hash_modules(modules: frozenset[str]) -> str:
     digest = hashlib.sha256()
@@ -147,7 +137,7 @@ def code_fingerprint(config: Mapping[str, Any]) -> str:
     imports from here; installed packages do not count.
     """
     named = set()
-    for path in _class_paths(config):
+    for path in map(str, class_paths(config)):
         module, _, name = path.rpartition(".")
         if path.startswith("reproduce."):
             named.add(_home(module, name))

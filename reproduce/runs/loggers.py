@@ -9,6 +9,7 @@ import wandb.apis.public  # both load late otherwise, in every forked run anew
 import wandb.sdk.wandb_run
 from lightning.pytorch.loggers import CSVLogger, WandbLogger
 
+from reproduce.class_paths import class_paths
 from reproduce.evaluations import training_config
 
 #: Project that runs are logged in.
@@ -60,9 +61,10 @@ def tags(job: dict[str, Any]) -> list[str]:
     config = training_config(job["config"])
     model = config["model"]
     options = model.get("init_args", {})
-    loss = (options.get("criterion") or {}).get("class_path", "torch.nn.CrossEntropyLoss")
+    losses = list(map(str, class_paths(options.get("criterion")))) or ["CrossEntropyLoss"]
     words = [row, column, model["class_path"].rsplit(".", 1)[-1], options.get("trunk", "")]
-    words += ["MSC"] * bool(options.get("multiscale")) + [loss.rsplit(".", 1)[-1]]
+    words += ["MSC"] * bool(options.get("multiscale"))
+    words += [loss.rsplit(".", 1)[-1] for loss in losses]
     for callback in config["trainer"].get("callbacks") or []:
         words += ["LevelSet"] * (callback.get("init_args", {}).get("lam", 0) > 0)
     words += [job["data"]["data"], job["scale"], f"seed {job['seed']}"]

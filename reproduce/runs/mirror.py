@@ -18,7 +18,7 @@ from reproduce.data.catalog import data_set
 from reproduce.runs.loggers import wandb_logger
 from reproduce.runs.record import dump_record, summary
 from reproduce.runs.score_media import score_media
-from reproduce.runs.wandb_mode import server_answers
+from reproduce.runs.wandb_mode import PATIENCE, server_answers
 
 #: File of the run in Weights & Biases that tables are made from, and the entry of its summary with
 #: the SHA-256 of that file.
@@ -51,7 +51,7 @@ class Mirror:
             return
         # What is staged elsewhere is lost when the run is synchronised from another machine.
         os.environ["WANDB_DATA_DIR"] = str((folder / "wandb").resolve())
-        online = job["wandb"] == "online" and server_answers()
+        online = job["wandb"] == "online" and server_answers(PATIENCE)
         if not (online and self._open("online")):
             self._open("offline")
 

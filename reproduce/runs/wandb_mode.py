@@ -10,8 +10,9 @@ from urllib.parse import urlsplit
 
 from reproduce.errors import UserError
 
-#: Seconds that the server has to answer; wandb itself would wait for more than a minute.
-TIMEOUT = 1.5
+#: Seconds that the server has to answer before a table goes on without it (wandb itself would wait
+#: for more than a minute), and where the user wants it.
+TIMEOUT, PATIENCE = 1.2, 10.0
 
 
 #: Key under which ``wandb login`` of older versions wrote for the public service.
@@ -52,7 +53,7 @@ def _ask(url: str, timeout: float, answered: threading.Event) -> None:
     answered.set()
 
 
-def server_answers(timeout: float = TIMEOUT) -> bool:
+def server_answers(timeout: float) -> bool:
     """Whether the server answers a request, through the proxy of the environment if there is one.
 
     Args:
@@ -72,7 +73,7 @@ def wandb_mode(wish: str, timeout: float = TIMEOUT) -> str:
         wish: One of these, or ``auto``: online if the user is logged in and the server answers,
             offline otherwise. ``WANDB_MODE=disabled`` or ``offline`` in the environment goes
             before ``auto``.
-        timeout: Seconds to wait for the server.
+        timeout: Seconds to wait for the server with ``auto``.
 
     Raises:
         UserError: If ``wish`` is something else, or ``online`` and that is not possible.
@@ -85,12 +86,12 @@ def wandb_mode(wish: str, timeout: float = TIMEOUT) -> str:
     if wish == "auto" and mode in ("disabled", "offline"):
         return "off" if mode == "disabled" else "offline"
     if wish == "online":
-        check_server(timeout)
+        check_server()
         return "online"
     return "online" if logged_in() and server_answers(timeout) else "offline"
 
 
-def check_server(timeout: float = TIMEOUT) -> None:
+def check_server(timeout: float = PATIENCE) -> None:
     """Refuse what needs the server of Weights & Biases where it cannot be used.
 
     Raises:

@@ -31,7 +31,7 @@ from tests.runs.wandb_server import ENTITY, KEY, PROJECT, WandbServer, serve
 WANDB = str(Path(sys.executable).with_name("wandb"))
 
 #: Checkpoints are saved between the steps that are logged.
-FLAGS = ["--trainer.max_steps=20", "--trainer.val_check_interval=10"]
+FLAGS = ["--trainer.max_steps=60", "--trainer.val_check_interval=30"]
 FLAGS += ["--trainer.log_every_n_steps=4"]
 
 
@@ -76,14 +76,14 @@ def offline_runs(folder: Path) -> list[Offline]:
     return found
 
 
-def make_job(folder: Path, data: Path, wandb: str, **options: Any) -> Job:
+def make_job(folder: Path, data: Path, wandb: str, table: str = "1", **options: Any) -> Job:
     (job,) = plan(
-        read_table("1"),
+        read_table(table),
         scale="demo",
         seeds=1,
         runs=folder,
         data=data,
-        only="fcn8s_resnet101/level_set",
+        only="fcn32s_resnet101/level_set",
         overrides=FLAGS,
     )
     write_job(job, threads=1, wandb=wandb, **options)
@@ -111,7 +111,7 @@ def job(data: Path) -> Job:
     """A completed run that was killed once: two offline runs of one id."""
     job = make_job(data / "runs", data / "shapes", "offline", wandb_checkpoints=True)
     process = start(job, REPRODUCE_CHECKPOINT_SECONDS="0")
-    while process.poll() is None and not list(job.folder.glob("step-1?.ckpt")):
+    while process.poll() is None and not list(job.folder.glob("step-*.ckpt")):
         time.sleep(0.01)
     process.send_signal(signal.SIGKILL)
     process.wait()
@@ -156,14 +156,14 @@ def test_a_killed_run_has_no_end_and_keeps_its_id(job: Job, runs: list[Offline])
 
 def test_what_a_run_says_of_itself(job: Job, runs: list[Offline]) -> None:
     (about,) = runs[-1].of("run")
-    assert about["display_name"] == "fcn8s_resnet101 level_set demo seed 0"
+    assert about["display_name"] == "fcn32s_resnet101 level_set demo seed 0"
     assert (about["run_group"], about["job_type"]) == ("table1", "level_set")
     words = {"FCN", "thin", "CrossEntropyLoss", "LevelSet", "shapes", "demo", "seed 0"}
     assert words <= set(about["tags"])
     config = about["config"]["update"]
     assert config["config_hash"] == config_hash(job.config)
     assert config["data_digest"] == job.data["digest"]
-    assert config["trainer"]["max_steps"] == 20
+    assert config["trainer"]["max_steps"] == 60
 
 
 def test_the_record_travels(job: Job, runs: list[Offline]) -> None:
@@ -197,7 +197,7 @@ def test_scores_can_be_computed_again(job: Job, runs: list[Offline]) -> None:
 def test_losses_and_speed(runs: list[Offline]) -> None:
     rows = [item["item"] for item in runs[-1].of("history")]
     steps = [row for row in rows if "train/loss" in row]
-    assert steps[-1]["trainer/global_step"] == 19
+    assert steps[-1]["trainer/global_step"] == 59
     for row in steps:
         weighted = 4e-4 * row["train/level_set"]
         assert row["train/weighted_level_set"] == pytest.approx(weighted, rel=1e-3)
@@ -249,7 +249,8 @@ def test_artifacts_lie_in_the_folder_of_the_run(job: Job, runs: list[Offline]) -
     assert read_json(job.folder / "wandb" / "data-shapes.json") == job.data
     assert "torch" in read_json(job.folder / "wandb" / "environment.json")["packages"]
     networks = [item for item in artifacts if item["name"].startswith("network-")]
-    assert [item["aliases"][-1] for item in networks] == ["best", "last"]
+    for alias, item in zip(("best", "last"), networks, strict=True):
+        assert set(item["aliases"]) == {"latest", alias}
 
 
 def test_the_best_network_is_kept(job: Job) -> None:
@@ -261,6 +262,22 @@ def test_the_best_network_is_kept(job: Job) -> None:
 def test_no_key_is_written_anywhere(job: Job) -> None:
     for path in job.folder.rglob("*"):
         assert not path.is_file() or KEY.encode() not in path.read_bytes(), path
+
+
+def test_an_evaluation_is_a_run_too(job: Job, data: Path) -> None:
+    """Of the network that was trained."""
+    scored = make_job(job.folder.parent, data / "shapes", "offline", "details")
+    assert scored.needs["checkpoint"].id == job.id
+    assert start(scored).wait() == 0
+    record = read_json(scored.folder / "record.json")
+    (run,) = offline_runs(scored.folder)
+    (about,) = run.of("run")
+    assert (about["run_group"], about["job_type"]) == ("details", "evaluation")
+    assert run.exit_code == 0
+    assert run.last("val/miou") == record["scores"]["last"]["miou"]
+    assert [row[1:] for row in run.table("scores/confusion")["data"]] == record["confusion"]
+    results = [item["update"].get("result") for item in run.of("summary")]
+    assert f"mIoU {record['scores']['last']['miou']:.2f}" in results
 
 
 @pytest.fixture

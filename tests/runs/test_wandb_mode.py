@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from reproduce.errors import UserError
-from reproduce.runs.wandb_mode import PUBLIC, logged_in, server_answers, wandb_mode
+from reproduce.runs.wandb_mode import PUBLIC, check_server, logged_in, server_answers, wandb_mode
 from tests.runs.wandb_server import KEY, WandbServer, serve
 
 
@@ -44,8 +44,8 @@ def test_wishes_are_granted() -> None:
 
 @pytest.mark.usefixtures("server")
 def test_offline_unless_logged_in() -> None:
-    assert server_answers()
-    assert wandb_mode("auto") == "offline"
+    assert server_answers(10)
+    assert wandb_mode("auto", timeout=10) == "offline"
     with pytest.raises(UserError, match=r"not logged in .*wandb login, or set WANDB_API_KEY"):
         wandb_mode("online")
 
@@ -59,7 +59,7 @@ def test_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("server")
 def test_online_with_a_key_and_a_server(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WANDB_API_KEY", KEY)
-    assert wandb_mode("auto") == "online"
+    assert wandb_mode("auto", timeout=10) == "online"
     assert wandb_mode("online") == "online"
     monkeypatch.setenv("WANDB_BASE_URL", "http://127.0.0.1:9")  # nobody listens there
     assert wandb_mode("auto") == "offline"
@@ -71,7 +71,7 @@ def test_a_silent_server_is_not_waited_for() -> None:
     assert wandb_mode("auto") == "offline"
     assert time.monotonic() - start < 3
     with pytest.raises(UserError, match=r"does not answer within 0\.5 s.*--wandb offline"):
-        wandb_mode("online", timeout=0.5)
+        check_server(timeout=0.5)
 
 
 def test_login_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
