@@ -15,7 +15,7 @@ LIGHTNING_COMMANDS = ("fit", "validate", "test", "predict")
 Command = Callable[[str, str], argparse.ArgumentParser]
 
 
-class _Parser(argparse.ArgumentParser):
+class Parser(argparse.ArgumentParser):
     """Says what is wrong in one line, without the usage."""
 
     def error(self, message: str) -> Never:
@@ -49,7 +49,7 @@ def _add_bench(bench: argparse.ArgumentParser) -> None:
 
 def build_parser() -> argparse.ArgumentParser:
     """The parser of everything but LightningCLI's commands."""
-    parser = _Parser(
+    parser = Parser(
         "reproduce",
         description="Reproduction suite of 'CNN-based Semantic Segmentation using Level Set Loss'.",
         epilog="fit, validate, test, predict --config FILE: LightningCLI over the same YAML that "

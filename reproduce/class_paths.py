@@ -9,9 +9,6 @@ from reproduce.experiments import read_yaml
 #: Packages whose classes a configuration from anywhere may name.
 TRUSTED = ("reproduce", "torch", "lightning")
 
-#: Word of the command line that lifts the limit.
-FLAG = "--allow-foreign-classes"
-
 _ENDINGS = (".yaml", ".yml", ".json")
 
 
@@ -43,20 +40,23 @@ def foreign(value: object, packages: Sequence[str] = TRUSTED) -> list[object]:
     ]
 
 
-def refuse_foreign(value: object, where: str) -> None:
+def refuse_foreign(value: object, where: str, allow: Sequence[str] = ()) -> None:
     """Refuse a configuration that names classes of packages which are not trusted.
 
     Args:
         value: The configuration.
         where: Where it stands, for the message.
+        allow: Packages that the user trusts as well.
 
     Raises:
         UserError: Naming the first such class.
     """
-    if found := foreign(value):
+    packages = (*TRUSTED, *allow)
+    if found := foreign(value, packages):
         raise UserError(
-            f"{where} names the class {found[0]!r}: expected classes of {', '.join(TRUSTED)}, "
-            f"because building one runs its package's code; if you trust it, add {FLAG}"
+            f"{where} names the class {found[0]!r}: expected classes of {', '.join(packages)}, "
+            "because building one runs its package's code; if you trust it, add "
+            f"--allow {str(found[0]).partition('.')[0]}"
         )
 
 
@@ -71,11 +71,12 @@ def _strings(value: object) -> Iterator[str]:
             yield from _strings(item)
 
 
-def check_file(path: Path, seen: set[Path] | None = None) -> None:
+def check_file(path: Path, allow: Sequence[str] = (), seen: set[Path] | None = None) -> None:
     """Refuse a YAML or JSON file, or one that it includes, that names foreign classes.
 
     Args:
         path: The file.
+        allow: As for :func:`refuse_foreign`.
         seen: Files that were looked at already.
 
     Raises:
@@ -86,20 +87,21 @@ def check_file(path: Path, seen: set[Path] | None = None) -> None:
         return
     seen.add(path.resolve())
     content = read_yaml(path)
-    refuse_foreign(content, str(path))
+    refuse_foreign(content, str(path), allow)
     for text in _strings(content):
         inner = path.parent / text
         if text.endswith(_ENDINGS) and inner.is_file():
-            check_file(inner, seen)
+            check_file(inner, allow, seen)
 
 
-def check_words(words: Sequence[str]) -> None:
+def check_words(words: Sequence[str], allow: Sequence[str] = ()) -> None:
     """Refuse words of a command line that name a configuration with foreign classes.
 
     Nothing is imported for it: it is done before the words are parsed.
 
     Args:
         words: Options such as ``--config FILE``, ``--config=FILE`` or ``--model FILE``.
+        allow: As for :func:`refuse_foreign`.
 
     Raises:
         UserError: As :func:`check_file`.
@@ -110,4 +112,4 @@ def check_words(words: Sequence[str]) -> None:
         text = value if equals and name.startswith("-") else word
         config = before in configs or (bool(equals) and name in configs)
         if (config or text.endswith(_ENDINGS)) and Path(text).is_file():
-            check_file(Path(text))
+            check_file(Path(text), allow)

@@ -12,7 +12,8 @@ import torch
 from lightning.pytorch.cli import LightningCLI
 from torch import nn
 
-from reproduce.class_paths import FLAG, check_words, refuse_foreign
+from reproduce.arguments import Parser
+from reproduce.class_paths import check_words, refuse_foreign
 from reproduce.data.datamodule import SegmentationDataModule
 from reproduce.errors import UserError
 from reproduce.experiments import merge
@@ -25,7 +26,6 @@ PARSER_ERRORS = ("ArgumentError", "NSKeyError")
 
 #: Lines of its messages that tell what is wrong and where.
 TELLING = ("Parser key", "Problem with", "not accept", "not expected", "Expected", "required")
-
 
 #: Values of ``--ckpt_path`` that are no files.
 LIGHTNINGS_OWN = ("best", "last", "hpc", "registry")
@@ -41,24 +41,15 @@ class _Parsed(LightningCLI):
 class _Limited(LightningCLI):
     """Builds classes of trusted packages only, and reads checkpoints without running code."""
 
+    #: Packages that the user trusts as well.
+    allow: tuple[str, ...] = ()
+
     def before_instantiate_classes(self) -> None:
         """Look at what was parsed: words, files and the options that a checkpoint brings."""
-        refuse_foreign(self.config.as_dict(), "the configuration")
-        self._read_weights_only()
-
-    def _read_weights_only(self) -> None:
-        """Lightning's own default runs code from checkpoints that it downloads."""
+        refuse_foreign(self.config.as_dict(), "the configuration", self.allow)
         options = self.config[self.config.subcommand]
         if options.get("weights_only", False) is None:
-            options["weights_only"] = True
-
-
-class _Unlimited(_Limited):
-    """Builds any class, as the user wished."""
-
-    def before_instantiate_classes(self) -> None:
-        """Checkpoints are still read without running code."""
-        self._read_weights_only()
+            options["weights_only"] = True  # Lightning's default runs code from downloads
 
 
 def _build(
@@ -146,23 +137,23 @@ def run_command(arguments: list[str]) -> int:
     """``fit``, ``validate``, ``test`` or ``predict`` with LightningCLI's own options.
 
     Args:
-        arguments: The command and its options; ``--allow-foreign-classes`` among them lets a
-            configuration name classes of any package.
+        arguments: The command and its options; ``--allow PACKAGE`` among them, once or more, lets
+            a configuration name classes of that package.
 
     Returns:
         0.
 
     Raises:
-        UserError: On a mistake in the options, or if a foreign class is named without that flag.
+        UserError: On a mistake in the options, or if a class of another package is named.
     """
-    limited = FLAG not in arguments
-    arguments = [word for word in arguments if word != FLAG]
-    if limited:
-        check_words(arguments)
+    parser = Parser(f"reproduce {arguments[0]}", add_help=False, allow_abbrev=False)
+    parser.add_argument("--allow", action="append", default=[])
+    options, arguments = parser.parse_known_args(arguments)
+    check_words(arguments, options.allow)
     # LightningCLI reads the words of the process; given them as arguments it would warn.
     sys.argv = ["reproduce", *arguments]
     try:
-        (_Limited if limited else _Unlimited)(
+        type("_Allowing", (_Limited,), {"allow": tuple(options.allow)})(
             SegmentationModule,
             SegmentationDataModule,
             subclass_mode_model=True,

@@ -9,7 +9,7 @@ import torch
 import yaml
 
 from reproduce import cli
-from reproduce.class_paths import FLAG, check_words, foreign
+from reproduce.class_paths import check_words, foreign
 from reproduce.experiments import read_table
 from reproduce.runs.plan import cell_config
 
@@ -36,7 +36,7 @@ def refused(words: list[str], capsys: pytest.CaptureFixture[str], place: Path) -
     error = capsys.readouterr().err
     assert error.count("\n") == 1
     assert "names the class 'evil_package.Net': expected classes of reproduce, torch" in error
-    assert f"add {FLAG}" in error
+    assert "add --allow evil_package\n" in error
     assert not (place / "ran").exists()
 
 
@@ -74,7 +74,7 @@ def test_our_own_configurations_name_no_others() -> None:
             assert not foreign(cell_config(table, row, column, "demo", 0, {}))
 
 
-def test_the_flag_allows_them(evil: Path, voc: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_allowed(evil: Path, voc: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """And words of the command line are looked at like files; checkpoints bring classes too."""
     options = {"stride": 8, "trunk": "thin", "num_classes": 21, "recipe": {"lr": 0.1}}
     config: dict[str, Any] = {
@@ -88,7 +88,7 @@ def test_the_flag_allows_them(evil: Path, voc: Path, capsys: pytest.CaptureFixtu
     (evil / "a.yaml").write_text(yaml.safe_dump(config))
     words = ["fit", "--config", "a.yaml"]
     refused(words, capsys, evil)
-    assert cli.main([*words, FLAG]) == 0
+    assert cli.main([*words, "--allow", "evil_package"]) == 0
     assert (evil / "ran").exists()
     (evil / "ran").unlink()
     (path,) = evil.glob("checkpoints/*.ckpt")
