@@ -19,6 +19,11 @@ class Parser(argparse.ArgumentParser):
     """Says what is wrong in one line, without the usage."""
 
     def error(self, message: str) -> Never:
+        """Raise.
+
+        Raises:
+            UserError: Always.
+        """
         raise UserError(f"{message}: see {self.prog} --help")
 
 
