@@ -125,6 +125,7 @@ def test_no_tables(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "make table1 SCALE=demo writes the first" in line
 
 
+@pytest.mark.usefixtures("tables_as_committed")
 @pytest.mark.parametrize("scale", SCALES)
 def test_committed_figures(scale: str) -> None:
     """The page is what the tables and the manifest give: ``make figures`` after new runs."""

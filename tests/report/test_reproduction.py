@@ -40,6 +40,7 @@ def tables(tmp_path: Path) -> Path:
     return out
 
 
+@pytest.mark.usefixtures("tables_as_committed")
 def test_the_committed_page_is_what_the_records_give() -> None:
     assert "are what the records give" in check_reproduction(TABLES)
 
