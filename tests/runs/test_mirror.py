@@ -149,9 +149,9 @@ def test_a_killed_run_has_no_end_and_keeps_its_id(job: Job, runs: list[Offline])
     assert killed.exit_code is None
     assert completed.exit_code == 0
     assert not (killed.folder / "files" / "record.json").exists()
-    for run in runs:
-        (about,) = run.of("run")
-        assert (about["run_id"], about["project"]) == (job.id, PROJECT)
+    # wandb may not have written anything yet when it was killed.
+    ids = [(about["run_id"], about["project"]) for run in runs for about in run.of("run")]
+    assert ids in ([(job.id, PROJECT)], [(job.id, PROJECT)] * 2)
 
 
 def test_what_a_run_says_of_itself(job: Job, runs: list[Offline]) -> None:
@@ -310,7 +310,8 @@ def test_synchronised_runs_give_the_local_table(
     source = f"wandb:{ENTITY}/{PROJECT}"
     killed, completed = (run.folder for run in runs)
     sync(tmp_path, killed)
-    assert server.runs[job.id].state != "finished"
+    alone = server.runs.get(job.id)
+    assert alone is None or alone.state != "finished"
     nothing = tables_of(tmp_path / "killed", source, tmp_path)
     assert not [name for name in nothing if "records" in name]
     sync(tmp_path, killed, completed)
