@@ -96,6 +96,8 @@ class SegmentationModule(L.LightningModule):
         if freeze_batch_norm:
             for norm in self._batch_norms():
                 norm.requires_grad_(requires_grad=False)
+                # Lightning calls train() no more, which keeps them so.
+                norm.eval()  # unscored: no run with frozen norms is older than this line
 
     @property
     def num_outputs(self) -> int:
