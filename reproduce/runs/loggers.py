@@ -95,6 +95,7 @@ def wandb_logger(folder: Path, job: dict[str, Any], *, offline: bool) -> WandbLo
         tags=tags(job),
         config={**job["config"], **about},
         settings=wandb.Settings(
+            mode="offline" if offline else "online",  # whatever an earlier try has left
             console="off",
             silent=True,
             disable_git=True,  # the commit is logged; a remote's address may hold a password

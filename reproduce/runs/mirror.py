@@ -59,6 +59,7 @@ class Mirror:
         """Whether a run could be opened; sets ``logger`` and ``mode`` if so."""
         logger = wandb_logger(self.folder, self.job, offline=mode == "offline")
         if not _attempt(lambda: logger.experiment.id):
+            _attempt(wandb.teardown)  # its service would still hold the id
             return False
         self.logger, self.mode = logger, mode
         return True
