@@ -84,8 +84,7 @@ def not_finite(place: Place) -> str:
 
 def shortened(message: str) -> str:
     """A reason without the library's own words, which differ by version."""
-    head, _, tail = message.partition("(")
-    return f"{head}(...){tail.rpartition(')')[2]}"
+    return re.sub(r"\(.*\):", "(...):", message)
 
 
 @case(AREA, "memory does not suffice", "the record of the failure; other runs go on")
