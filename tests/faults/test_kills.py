@@ -114,10 +114,12 @@ def test_runs_killed_at_random(place: Place, undisturbed: dict[str, Any]) -> Non
 def test_drivers_killed_at_random(place: Place, undisturbed: dict[str, Any]) -> None:
     """Four times, twice with all their runs; then two drivers at once finish."""
     chosen = random.Random(7)
-    for both in (False, True, False, True):
+    steps = sorted(chosen.sample(range(2, STEPS - 8), 3))
+    for both, step in zip((False, True, False, True), (0, *steps), strict=True):
         driver = place.driver(steps=STEPS)
-        wait_for(lambda: place.processes() or driver.poll() is not None)  # noqa: B023
-        time.sleep(chosen.uniform(0, 2.5))
+        wait_for(place.processes)
+        wait_for(lambda: max(map(place.newest_step, place.runs)) >= step)  # noqa: B023
+        time.sleep(chosen.uniform(0, 0.03 if step else 1.0))
         assert driver.poll() is None, driver.communicate()
         going = place.processes() if both else []
         driver.kill()
