@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from reproduce.arguments import LIGHTNING_COMMANDS, build_parser
+from reproduce.errors import UserError
 from reproduce.experiments import REPOSITORY, read_table
 
 PAGES = [*REPOSITORY.glob("*.md"), *REPOSITORY.glob("docs/*.md")]
@@ -51,7 +52,10 @@ def inline_commands(text: str) -> list[str]:
 
 
 def commands_of(*programs: str) -> Iterator[str]:
+    """All but those of faults.md, which are mistakes: its cases run them."""
     for path in PAGES:
+        if path.name == "faults.md":
+            continue
         text = path.read_text(encoding="utf-8")
         for command in (*block_commands(text), *inline_commands(text)):
             if command.split()[0].removeprefix(".venv/bin/") in programs:
@@ -72,7 +76,7 @@ def test_each_block_command_names_its_test() -> None:
 
 
 @pytest.mark.parametrize("command", sorted(set(commands_of("reproduce"))))
-def test_reproduce_understands(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_reproduce_understands(command: str) -> None:
     """All of its words, of alternatives the first; running text may leave the last ones out."""
     words = [word.partition("|")[0] for word in command.partition(" -- ")[0].split()[1:]]
     known = next(a for a in build_parser()._actions if a.dest == "command").choices
@@ -81,9 +85,8 @@ def test_reproduce_understands(command: str, capsys: pytest.CaptureFixture[str])
         return
     try:
         build_parser().parse_args(words)
-    except SystemExit:
-        reason = capsys.readouterr().err.splitlines()[-1]
-        assert "the following arguments are required" in reason, reason
+    except UserError as error:
+        assert "the following arguments are required" in str(error)
 
 
 @pytest.mark.parametrize("command", sorted(set(commands_of("make"))))
