@@ -103,7 +103,7 @@ def _pool_line(row: Row, timed: Timed) -> list[str]:
     rates = [len(in_turn) / total for total in (*totals, sum(in_turn))]
     return [
         row.label,
-        f"{pool['threads']} + {pool['workers']}",
+        f"{pool.get('threads', '?')} + {pool['workers']}",
         *(f"{_digits(rate)}{timed.mark}" for rate in rates),
         f"×{pool['ratio']:.2f}{timed.mark}",
     ]
