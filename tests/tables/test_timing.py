@@ -1,5 +1,6 @@
 """Page and figure of Table 4 from hand-made records."""
 
+import copy
 from pathlib import Path
 from typing import Any
 
@@ -115,6 +116,13 @@ def test_throughput_of_the_pool() -> None:
     # 3 images in 0.03, 0.5 and 0.6 s (medians of the rounds) and in 0.4 + 0.5 + 0.6 s.
     assert page["DeepLab-ResNet101"] == ["8 + 4", "100", "6.00", "5.00", "2.00", "×1.25"]
     assert page["DeepLab-LargeFOV"] == ["not run"] * 6
+
+
+def test_older_records_do_not_say_how_many_threads() -> None:
+    old = copy.deepcopy(INFERENCE)
+    del old["throughput"]["threads"]
+    page = tables([run("deeplab_resnet101", "timing", inference=old)])["CRFs beside the network"]
+    assert page["DeepLab-ResNet101"][0] == "? + 4"
 
 
 def test_hardware_and_images() -> None:

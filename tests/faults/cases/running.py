@@ -213,7 +213,7 @@ def need_failed(place: Place) -> str:
     write_record(runs / need["id"] / "record.json", need)
     folder = runs / "0123456789ab"
     folder.mkdir()
-    job = {"threads": 1, "needs": {"checkpoint": need["id"]}, "kind": "evaluation"}
+    job = {"threads": 1, "wandb": "off", "needs": {"checkpoint": need["id"]}, "kind": "evaluation"}
     (folder / "job.json").write_text(json.dumps(job))
     (folder / "config.yaml").write_text("trainer: {}\nevaluation: {}\n")
     return place.refusal(execute, folder)
