@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import platform
+import shutil
 import sys
 import traceback
 from collections.abc import Callable
@@ -23,6 +24,9 @@ from reproduce.runs.wandb_mode import PATIENCE, server_answers
 #: File of the run in Weights & Biases that tables are made from, and the entry of its summary with
 #: the SHA-256 of that file.
 RECORD, MARK = "record.json", "record_sha256"
+
+#: Bytes of an offline run's file that has no content yet.
+HEADER = 7
 
 #: Checkpoints that are sent where the user asks, by the alias of their artifact.
 CHECKPOINTS = {"best": "best.ckpt", "last": "last.ckpt"}
@@ -49,8 +53,11 @@ class Mirror:
         self.logger: WandbLogger | None = None
         if job["wandb"] == "off":
             return
+        # A service that serves other processes too keeps the id of a run that was killed.
+        os.environ.pop("WANDB_SERVICE", None)
         # What is staged elsewhere is lost when the run is synchronised from another machine.
         os.environ["WANDB_DATA_DIR"] = str((folder / "wandb").resolve())
+        remove_empty(folder / "wandb")
         online = job["wandb"] == "online" and server_answers(PATIENCE)
         if not (online and self._open("online")):
             self._open("offline")
@@ -117,6 +124,16 @@ class Mirror:
         path = self.folder.resolve() / file
         artifact.add_file(str(path), policy="immutable", skip_cache=True)
         run.log_artifact(artifact, aliases=[alias])
+
+
+def remove_empty(folder: Path) -> None:
+    """Remove offline runs that were killed before anything was written.
+
+    ``wandb sync`` would stop at them, and leave out what the run did when it went on.
+    """
+    for path in folder.glob("offline-run-*/run-*.wandb"):
+        if path.stat().st_size <= HEADER:
+            shutil.rmtree(path.parent, ignore_errors=True)
 
 
 def _attempt(work: Callable[[], object]) -> bool:
