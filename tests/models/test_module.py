@@ -15,9 +15,10 @@ def test_a_fit_moves_batch_norm_unless_frozen(frozen: bool, voc: Path) -> None:
     """With a validation between the steps, after which Lightning restores the modes it found."""
     net = FCN(trunk="thin", freeze_batch_norm=frozen)
     before = {name: value.clone() for name, value in net.named_buffers()}
-    quiet = {"enable_progress_bar": False, "enable_model_summary": False, "logger": False}
     trainer = L.Trainer(
-        **quiet,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        logger=False,
         max_steps=3,
         val_check_interval=1,
         check_val_every_n_epoch=None,
