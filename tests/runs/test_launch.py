@@ -17,9 +17,8 @@ import pytest
 
 from reproduce.errors import UserError
 from reproduce.experiments import read_table
-from reproduce.runs import execute, launch, process
+from reproduce.runs import execute, launch
 from reproduce.runs.devices import choose_devices, devices_of, visible_devices
-from reproduce.runs.failure import disk_full, explain
 from reproduce.runs.job import Job, write_job
 from reproduce.runs.launch import Launcher
 from reproduce.runs.lock import Lock, owner, take
@@ -280,37 +279,6 @@ def test_shows_what_goes_on_in_a_terminal_only(
             assert "100%|████████████████████| 5 of 6 runs done, 1 failed" in shown
         for job in jobs:
             (job.folder / "record.json").unlink(missing_ok=True)
-
-
-def test_reasons() -> None:
-    class OutOfMemoryError(RuntimeError):
-        pass
-
-    full = OSError(errno.ENOSPC, "No space left on device")
-    wrapped = RuntimeError("while saving")
-    wrapped.__cause__ = full
-    assert disk_full(wrapped)
-    assert explain(full).startswith("the disk is full (OSError: [Errno 28] No space left")
-    for error in (
-        OutOfMemoryError("CUDA out of memory.\nTried"),
-        MemoryError(),
-        RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried"),
-    ):
-        assert explain(error).startswith("out of memory (")
-        assert "\n" not in explain(error)
-    assert explain(ValueError("two\nlines")) == "ValueError: two lines"
-
-    class ArrayMemoryError(MemoryError):
-        """As numpy's."""
-
-    assert explain(ArrayMemoryError("Unable to allocate")).startswith("out of memory (")
-    gone = RuntimeError("DataLoader worker (pid(s) 7) exited unexpectedly")
-    assert explain(gone).startswith("a process that loads images was killed (RuntimeError: Data")
-    caught = 'Caught UserError in DataLoader worker process 0.\nOriginal Traceback:\n  File "x"\n'
-    assert explain(UserError(f"{caught}reproduce.errors.UserError: 1.jpg: bad\n")) == "1.jpg: bad"
-    assert "perhaps for want of memory" in process.how_it_ended(-9)
-    assert process.how_it_ended(143).endswith("killed by SIGTERM")
-    assert process.how_it_ended(3).endswith("exit status 3")
 
 
 def driver(

@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,7 +24,7 @@ from reproduce.runs.job import Job, write_job
 from reproduce.runs.mirror import Mirror, remove_empty
 from reproduce.runs.plan import plan
 from reproduce.tables.driver import Request, make_table
-from tests.runs.wandb_server import ENTITY, KEY, PROJECT, WandbServer, serve
+from tests.runs.wandb_server import ENTITY, KEY, PROJECT, WandbServer
 
 #: Command of wandb beside the Python that runs the tests.
 WANDB = str(Path(sys.executable).with_name("wandb"))
@@ -288,15 +287,6 @@ def test_an_evaluation_is_a_run_too(job: Job, data: Path) -> None:
     assert [row[1:] for row in run.table("scores/confusion")["data"]] == record["confusion"]
     results = [item["update"].get("result") for item in run.of("summary")]
     assert f"mIoU {record['scores']['last']['miou']:.2f}" in results
-
-
-@pytest.fixture
-def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[WandbServer]:
-    with serve() as running:
-        monkeypatch.setenv("WANDB_BASE_URL", running.url)
-        monkeypatch.setenv("WANDB_API_KEY", KEY)
-        monkeypatch.delenv("WANDB_MODE", raising=False)
-        yield running
 
 
 def sync(place: Path, *folders: Path) -> None:

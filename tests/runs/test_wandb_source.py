@@ -1,6 +1,5 @@
 """Tables from Weights & Biases, by its own client from a small server."""
 
-from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -13,19 +12,10 @@ from reproduce.runs import wandb_source
 from reproduce.runs.record import dump_record, write_record
 from reproduce.runs.wandb_source import project_of, wandb_records
 from reproduce.tables.driver import Request, make_table
-from tests.runs.wandb_server import ENTITY, KEY, PROJECT, StoredRun, WandbServer, serve
+from tests.runs.wandb_server import ENTITY, PROJECT, StoredRun, WandbServer
 from tests.tables.examples import make_record
 
 SOURCE = f"wandb:{ENTITY}/{PROJECT}"
-
-
-@pytest.fixture
-def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[WandbServer]:
-    with serve() as running:
-        monkeypatch.setenv("WANDB_BASE_URL", running.url)
-        monkeypatch.setenv("WANDB_API_KEY", KEY)
-        monkeypatch.delenv("WANDB_MODE", raising=False)
-        yield running
 
 
 def store(server: WandbServer, record: dict[str, Any], **changes: Any) -> StoredRun:
