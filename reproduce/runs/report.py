@@ -64,7 +64,8 @@ def show_run(runs: Path, name: str) -> str:
     found = [run for run in all_runs(runs) if run.folder.name.startswith(name)]
     if len(found) != 1:
         raise UserError(
-            f"{len(found)} runs begin with {name!r} under {runs}: see reproduce runs list"
+            f"{len(found)} runs begin with {name!r} under {runs} (--runs names another folder): "
+            "see reproduce runs list"
         )
     run = found[0]
     facts: dict[str, object] = {"run": run.folder.name, "state": run.state, "folder": run.folder}
