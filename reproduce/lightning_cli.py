@@ -81,7 +81,7 @@ def build_cli(config: Mapping[str, Any], trainer: Mapping[str, Any] | None = Non
     """Trainer, model and data of a configuration, instantiated and seeded.
 
     A network with depthwise convolutions that runs on a CPU keeps its channels last in memory:
-    the same numbers but for rounding, and its dilated layers are two to four times as fast.
+    the same numbers but for rounding, and a step of DeepLab-ResNet101 takes a third of the time.
 
     Args:
         config: ``seed_everything``, ``model``, ``data`` and ``trainer``.
