@@ -20,7 +20,6 @@ from reproduce.runs.devices import devices_of
 from reproduce.runs.job import Job, write_job
 from reproduce.runs.lock import Lock
 from reproduce.runs.orphan import PARENT, TOKEN
-from reproduce.runs.parallel import per_process
 from reproduce.runs.progress import NAME, START, Progress, read_progress
 
 #: Threads of each run on a CPU: as many runs as cores, each on one, is fastest for small networks
@@ -62,7 +61,7 @@ def check_configs(jobs: Sequence[Job], context: multiprocessing.context.ForkServ
     Raises:
         UserError: If one does not fit its classes.
     """
-    configs = {job.experiment: training_config(per_process(job.config, job.data)) for job in jobs}
+    configs = {job.experiment: training_config(job.config) for job in jobs}
     here, there = context.Pipe(duplex=False)
     process = context.Process(target=_check, args=(list(configs.values()), there))
     process.start()
