@@ -3,6 +3,7 @@
 import contextlib
 import errno
 import re
+import traceback
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -50,6 +51,15 @@ def out_of_memory(error: BaseException) -> bool:
     )
 
 
+def loader_gone(error: BaseException) -> bool:
+    """Whether a process that loads images was killed, while it worked or while it sent one."""
+    if re.match(LOADER_GONE, str(error), re.DOTALL):
+        return True
+    frames = traceback.extract_tb(error.__traceback__)
+    received = any("multiprocessing" in frame.filename for frame in frames)
+    return received and isinstance(error, (EOFError, ConnectionError))
+
+
 def explain(error: BaseException) -> str:
     """One line for a record: what a user should do, where that is known, and the error."""
     reason = " ".join(_in_worker(str(error)).split())
@@ -60,7 +70,7 @@ def explain(error: BaseException) -> str:
         return f"the disk is full ({named}): free space and give the command again"
     if out_of_memory(error):
         return f"out of memory ({named}): fewer runs at once (--jobs), or a larger machine"
-    if re.match(LOADER_GONE, reason):
+    if loader_gone(error):
         return f"a process that loads images was killed ({named}): perhaps for want of memory"
     return named
 

@@ -85,8 +85,9 @@ class Watch:
                     return
 
     def _abandon(self, why: str) -> None:
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError):  # whoever reads it may be gone as well
             os.write(1, f"ended: {why}\n".encode())
+        with contextlib.suppress(OSError):
             if self.lock is not None:
                 self.lock.release()
         self.end(ABANDONED)

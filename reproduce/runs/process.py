@@ -107,6 +107,9 @@ class Running:
 def _enter(folder: Path, variables: dict[str, str]) -> None:
     """Body of a forked run."""
     os.environ.update(variables)
+    # What a run starts, above all data loaders, starts as usual, not from a server of its own
+    # that would load torch for each of them.
+    multiprocessing.set_start_method(None, force=True)
     from reproduce.runs.execute import run
 
     sys.exit(run(folder))

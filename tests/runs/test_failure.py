@@ -1,6 +1,9 @@
 """Why a run failed, in one line."""
 
 import errno
+import multiprocessing
+
+import pytest
 
 from reproduce.errors import UserError
 from reproduce.runs import process
@@ -31,6 +34,12 @@ def test_reasons() -> None:
     assert explain(ArrayMemoryError("Unable to allocate")).startswith("out of memory (")
     gone = RuntimeError("DataLoader worker (pid(s) 7) exited unexpectedly")
     assert explain(gone).startswith("a process that loads images was killed (RuntimeError: Data")
+    here, there = multiprocessing.Pipe()
+    there.close()
+    with pytest.raises(EOFError) as cut:
+        here.recv()
+    assert explain(cut.value).startswith("a process that loads images was killed (EOFError)")
+    assert explain(EOFError()) == "EOFError"
     caught = 'Caught UserError in DataLoader worker process 0.\nOriginal Traceback:\n  File "x"\n'
     assert explain(UserError(f"{caught}reproduce.errors.UserError: 1.jpg: bad\n")) == "1.jpg: bad"
     assert "perhaps for want of memory" in process.how_it_ended(-9)

@@ -220,17 +220,20 @@ def test_a_killed_parent_is_noticed(tmp_path: Path) -> None:
         "import sys, time; from pathlib import Path; from reproduce.runs import orphan\n"
         "from reproduce.runs.lock import take\n"
         "orphan.LOOK = 0.05\n"
-        "with orphan.Watch(take(Path(sys.argv[1])), orphan.parent_gone()): time.sleep(60)\n"
+        "with orphan.Watch(take(Path(sys.argv[1])), orphan.parent_gone()):\n"
+        "    print(flush=True)\n"
+        "    time.sleep(60)\n"
     )
     parent = "import subprocess, sys; subprocess.Popen(sys.argv[1:]).wait()"
     command = [sys.executable, "-c", parent, sys.executable, "-c", child, str(tmp_path / "run")]
-    process = subprocess.Popen(command)
-    deadline = time.monotonic() + 20
-    while owner(tmp_path / "run") is None:
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+    process = subprocess.Popen(command, stdout=subprocess.PIPE)
+    assert process.stdout is not None
+    assert process.stdout.readline()  # a parent gone before the watch began is not its parent
+    assert owner(tmp_path / "run") is not None
     process.kill()
     process.wait()
+    process.stdout.close()
+    deadline = time.monotonic() + 20
     while (tmp_path / "run" / NAME).exists():
         assert time.monotonic() < deadline
         time.sleep(0.02)

@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -100,16 +101,17 @@ def loader_killed(place: Place) -> str:
     def act() -> None:
         wait_for(lambda: any(place.newest_step(folder) for folder in place.runs))
         pid = next(pid for pid in place.processes() if children(pid))
-        os.kill(children(pid)[0], signal.SIGKILL)
+        while pid in place.processes():  # one of them may have read all it had to read
+            for child in children(pid):
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(child, signal.SIGKILL)
+            time.sleep(0.05)
 
     with meanwhile(act):
         status, out = place.table(flags=flags, steps=LONG)
     message = failure(place, status, out)
     tried_again(place, flags=flags, steps=LONG)
-    # Torch says it in one of two ways, by where the run was just then.
-    return re.sub(
-        r"\(pid.*?N\) (is killed by signal: Killed\.|exited unexpectedly)", "...", message
-    )
+    return shortened(message)  # by where the run was just then
 
 
 def children(pid: int) -> list[int]:
