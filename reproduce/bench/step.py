@@ -14,7 +14,7 @@ from reproduce.callbacks import LevelSetCallback
 from reproduce.experiments import compose, merge, read_table
 from reproduce.lightning_cli import build_cli
 from reproduce.tables.markdown import grid
-from reproduce.tables.overhead import paper_percent, percent
+from reproduce.tables.overhead import paper_percent, percent, share_of_step
 
 ARCHITECTURES = ("deeplab_largefov", "deeplab_resnet101")
 
@@ -55,14 +55,17 @@ def measure_network(
     return measure_overhead(module, next(found).loss, [batch], rounds=rounds)
 
 
-HEAD = ["Network", "Batch", "CE", "CE + LS", "Overhead", "Losses alone", "Memory, CE", "CE + LS"]
+HEAD = ["Network", "Batch", "CE", "CE + LS", "Overhead"]
+HEAD += ["Losses alone", "LS adds", "Memory, CE", "CE + LS"]
 
 ABOUT = """\
 Forward, loss, backward and SGD in float32, random weights, random pixels with VOC-like labels; both
 losses in one process on the same network and batch, in an order drawn anew each round. Times of a
 step: median (quartiles). Overhead: median of the rounds' ratios (95 % interval, by order
-statistics). *Losses alone*: time of CE + LS over CE on the same logits, median (quartiles). Memory:
-the most that a step's tensors hold at once; in brackets that of the process, `malloc` included."""
+statistics). *Losses alone*: time of CE + LS over CE on the same logits, median (quartiles). *LS
+adds*: their difference as part of a step, median (95 % interval): the rest of a step is the same
+work with either loss, so its noise, in *Overhead*, is left out. Memory: the most that a step's
+tensors hold at once; in brackets that of the process, `malloc` included."""
 
 
 def _line(arch: str, result: dict[str, Any]) -> list[str]:
@@ -78,6 +81,7 @@ def _line(arch: str, result: dict[str, Any]) -> list[str]:
         *(around_seconds(quartiles(x["seconds"])) for x in (base, ours)),
         percent(result, "step").text("+.2f") + " %",
         "×" + quartiles([a / b for a, b in pairs]).text(),
+        share_of_step(result).text("+.4f") + " %",
         *memory,
     ]
 
@@ -99,7 +103,7 @@ def bench_step(
     }
     facts = environment(device)
     text = ["# Training step", "", ABOUT, "", f"{setting(facts)} Rounds: {rounds}.", ""]
-    text += grid(HEAD, [_line(arch, result) for arch, result in results.items()], "-xxxxxxx")
+    text += grid(HEAD, [_line(arch, result) for arch, result in results.items()], "-xxxxxxxx")
     for row in read_table("overhead").rows:
         if (paper := paper_percent(row)) is not None:
             base, ours = (f"{row.paper_seconds[key]} s" for key in ("baseline", "level_set"))
