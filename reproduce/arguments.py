@@ -1,8 +1,11 @@
 """Words of the command line, but for those of LightningCLI's commands."""
 
 import argparse
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Mapping
+from difflib import get_close_matches
 from pathlib import Path
+from types import MappingProxyType
 from typing import Never
 
 from reproduce import __version__
@@ -16,7 +19,13 @@ Command = Callable[[str, str], argparse.ArgumentParser]
 
 
 class Parser(argparse.ArgumentParser):
-    """Says what is wrong in one line, without the usage."""
+    """Says what is wrong in one line, without the usage.
+
+    Attributes:
+        commands: Their parsers by name.
+    """
+
+    commands: Mapping[str, argparse.ArgumentParser] = MappingProxyType({})
 
     def error(self, message: str) -> Never:
         """Raise.
@@ -24,6 +33,11 @@ class Parser(argparse.ArgumentParser):
         Raises:
             UserError: Always.
         """
+        if found := re.match("unrecognized arguments: (--[a-z-]+)", message):
+            helps = "".join(command.format_help() for command in self.commands.values())
+            known = sorted(set(re.findall("--[a-z-]+", helps)))
+            if near := get_close_matches(found[1], known, n=1):
+                message += f" (did you mean {near[0]}?)"
         raise UserError(f"{message}: see {self.prog} --help")
 
 
@@ -52,7 +66,7 @@ def _add_bench(bench: argparse.ArgumentParser) -> None:
     bench.add_argument("--out", type=Path, help="folder for bench_WHAT.md and .json")
 
 
-def build_parser() -> argparse.ArgumentParser:
+def build_parser() -> Parser:
     """The parser of everything but LightningCLI's commands."""
     parser = Parser(
         "reproduce",
@@ -63,6 +77,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    parser.commands = commands.choices
 
     def command(name: str, text: str) -> argparse.ArgumentParser:
         return commands.add_parser(name, help=text, description=text, allow_abbrev=False)

@@ -170,8 +170,9 @@ paper's*; *more*, if the whole interval lies above it; else *undecided*.
 ## The losses alone
 
 Forward and backward on the step's logits and labels. *LS adds*: median of the rounds' differences,
-as part of a step with cross-entropy (95 % interval): the rest of a step is the same work with either
-loss, so its noise is left out. Alone, the losses find their data in the caches; in a step they may not.
+as part of a step with cross-entropy (95 % interval): the rest of a step is the same work with
+either loss, so its noise is left out. Alone, the losses find their data in the caches; in a step
+they may not.
 
 {losses}
 
