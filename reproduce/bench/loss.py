@@ -87,6 +87,7 @@ def bench_loss(
         results["shapes"].append({"shape": list(shape), "losses": found})
         text += ["", f"## {'×'.join(map(str, shape))}", ""]
         text += grid(HEAD, [_line(entry, found[0]) for entry in found], "-xxxxx-")
+        save("loss", "\n".join(text), results, out)  # the rest takes minutes
     if not shapes:
         grown = measure_growth(rounds=rounds, budget=budget, device=device)
         results["growth"] = grown
