@@ -199,11 +199,13 @@ def test_no_worker_outlives_its_caller(kill: signal.Signals, tmp_path: Path) -> 
     """On Ctrl-C at once; if the caller is killed, workers end when they next look at the pipe."""
     program = """
         from pathlib import Path
+        import signal
         import sys
         from reproduce.postprocess import CRFPool, DenseCRF
         from tests.postprocess import reducers
         from tests.postprocess.scenes import scene
 
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background has none
         reduce = {reduce}
         with CRFPool(DenseCRF(iterations=2), reduce=reduce) as pool:
             for i in range(4):
