@@ -87,6 +87,9 @@ def cost_key(config: Mapping[str, Any]) -> str:
     """Equal for configurations of which a training step costs the same."""
     options = config["data"]["init_args"]
     network = {k: v for k, v in config["model"]["init_args"].items() if k != "recipe"}
+    if criterion := network.get("criterion"):
+        rest = {k: v for k, v in criterion["init_args"].items() if k != "weight"}
+        network["criterion"] = {**criterion, "init_args": rest}
     return json.dumps(
         [config["model"]["class_path"], network, options["crop"], options["batch_size"]]
     )

@@ -119,6 +119,10 @@ def with_option(config: Mapping[str, Any], path: str, value: object) -> dict[str
     return out
 
 
+#: Keys of a file in ``scale/``.
+SCALE_KEYS = {"about", "data", "all", "arch", "crf", "choose"}
+
+
 def compose(
     arch: str, data: str, loss: str, scale: str, folder: Path = EXPERIMENTS
 ) -> dict[str, Any]:
@@ -136,7 +140,7 @@ def compose(
         UserError: If a fragment is missing or has unknown keys.
     """
     scaling = read_yaml(folder / "scale" / f"{scale}.yaml")
-    _check_keys(f"scale/{scale}.yaml", scaling, {"about", "data", "all", "arch", "crf"})
+    _check_keys(f"scale/{scale}.yaml", scaling, SCALE_KEYS)
     parts = [
         read_yaml(folder / "arch" / f"{arch}.yaml"),
         read_yaml(folder / "data" / f"{scaling.get('data', {}).get(data, data)}.yaml"),

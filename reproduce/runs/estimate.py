@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from reproduce.evaluations import training_config
 from reproduce.experiments import merge
 from reproduce.lightning_cli import build_cli
 
@@ -51,7 +52,7 @@ def measure(config: Mapping[str, Any], rounds: int = 2) -> Estimate:
     device = "cuda" if torch.cuda.is_available() else "cpu"
     anywhere = {"model": {"init_args": {"weights": None}}, "data": {"init_args": {"root": "."}}}
     quiet = {"logger": False, "enable_progress_bar": False, "enable_model_summary": False}
-    module = build_cli(merge(config, anywhere), quiet).model.to(device).train()
+    module = build_cli(merge(training_config(config), anywhere), quiet).model.to(device).train()
     options = config["data"]["init_args"]
     side, classes = options["crop"], config["model"]["init_args"]["num_classes"]
     batch = min(max(512**2 // side**2, 1), options["batch_size"])

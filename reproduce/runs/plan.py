@@ -12,7 +12,7 @@ import yaml
 from reproduce.data.catalog import data_set
 from reproduce.data.manifest import data_manifest
 from reproduce.errors import UserError
-from reproduce.evaluations import evaluation_config
+from reproduce.evaluations import evaluation_config, training_config
 from reproduce.experiments import (
     EXPERIMENTS,
     Column,
@@ -181,7 +181,8 @@ class _Planner:
         if "choose" not in config:
             return {}
         choice, split = config["choose"], config["data"]["init_args"]["train_split"]
-        base = {key: value for key, value in config.items() if key != "choose"}
+        shorter = read_yaml(self.folder / "scale" / f"{self.scale}.yaml").get("choose", {})
+        base = merge(merge(training_config(config), shorter), self.flags)
         base["seed_everything"] = 0
         base = with_option(base, "data.init_args.train_split", f"{split}.fit")
         base = with_option(base, "data.init_args.val_split", f"{split}.held")

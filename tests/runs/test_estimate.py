@@ -1,6 +1,7 @@
 """Estimates from one measured step."""
 
-from reproduce.experiments import read_table
+from reproduce.evaluations import cost_key
+from reproduce.experiments import read_table, with_option
 from reproduce.runs.estimate import Estimate, measure
 from reproduce.runs.plan import cell_config
 
@@ -18,6 +19,22 @@ def test_measures_a_step() -> None:
     config["data"]["init_args"]["batch_size"] = 3
     three = measure(config)
     assert 2.5 < three.memory / one.memory < 3.1  # all but weights, gradients and momentum grows
+
+
+def test_measures_a_training_whose_weight_will_be_chosen() -> None:
+    table = read_table("5")
+    row, column = next(table.cells("focal/rival"))
+    assert measure(cell_config(table, row, column, "demo", 0, {})).memory > 0
+
+
+def test_weights_of_a_loss_cost_the_same() -> None:
+    table = read_table("5")
+    row, column = next(table.cells("focal/rival"))
+    config = cell_config(table, row, column, "demo", 0, {})
+    heavier = with_option(config, "model.init_args.criterion.init_args.weight", 3.0)
+    assert cost_key(heavier) == cost_key(config)
+    row, column = next(table.cells("dice/rival"))
+    assert cost_key(cell_config(table, row, column, "demo", 0, {})) != cost_key(config)
 
 
 def test_text() -> None:

@@ -62,6 +62,38 @@ def test_published_parameters_need_no_search(tmp_path: Path) -> None:
     }
 
 
+@pytest.mark.parametrize(("scale", "steps"), [("demo", 1.0), ("lite", 0.25)])
+def test_weights_are_tried_on_a_part_of_the_training_set(
+    scale: str, steps: float, tmp_path: Path
+) -> None:
+    def table(*flags: str) -> Job:
+        (job,) = plan(
+            read_table("5", scale),
+            scale=scale,
+            seeds=2,
+            runs=tmp_path,
+            problems=[],
+            only="focal/rival",
+            overrides=flags,
+        )[1:]
+        return job
+
+    job = table()
+    assert job.seed == 1
+    assert set(job.needs) == {"0.3", "1", "3"}
+    for value, trial in job.needs.items():
+        criterion = trial.config["model"]["init_args"]["criterion"]
+        assert (trial.seed, criterion["init_args"]["weight"]) == (0, float(value))
+        split = job.config["data"]["init_args"]["train_split"]
+        assert trial.config["data"]["init_args"]["train_split"] == f"{split}.fit"
+        assert trial.config["data"]["init_args"]["val_split"] == f"{split}.held"
+        assert trial.steps == steps * job.steps
+        assert trial.steps % trial.config["trainer"]["val_check_interval"] == 0
+        assert "choose" not in trial.config
+    flags = ("--trainer.max_steps=3", "--trainer.val_check_interval=3")
+    assert {trial.steps for trial in table(*flags).needs.values()} == {3}
+
+
 def test_evaluations_are_runs_of_their_own(jobs: dict[tuple[str, int], Job]) -> None:
     trained, crf = jobs["baseline", 0], jobs["crfs", 0]
     assert trained.id != crf.id
