@@ -2,10 +2,9 @@
 
 import argparse
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
-from types import MappingProxyType
 from typing import Never
 
 from reproduce import __version__
@@ -19,13 +18,7 @@ Command = Callable[[str, str], argparse.ArgumentParser]
 
 
 class Parser(argparse.ArgumentParser):
-    """Says what is wrong in one line, without the usage.
-
-    Attributes:
-        commands: Their parsers by name.
-    """
-
-    commands: Mapping[str, argparse.ArgumentParser] = MappingProxyType({})
+    """Says what is wrong in one line, without the usage."""
 
     def error(self, message: str) -> Never:
         """Raise.
@@ -33,11 +26,6 @@ class Parser(argparse.ArgumentParser):
         Raises:
             UserError: Always.
         """
-        if found := re.match("unrecognized arguments: (--[a-z-]+)", message):
-            helps = "".join(command.format_help() for command in self.commands.values())
-            known = sorted(set(re.findall("--[a-z-]+", helps)))
-            if near := get_close_matches(found[1], known, n=1):
-                message += f" (did you mean {near[0]}?)"
         raise UserError(f"{message}: see {self.prog} --help")
 
 
@@ -66,8 +54,25 @@ def _add_bench(bench: argparse.ArgumentParser) -> None:
     bench.add_argument("--out", type=Path, help="folder for bench_WHAT.md and .json")
 
 
-def build_parser() -> Parser:
-    """The parser of everything but LightningCLI's commands."""
+def parse(arguments: Sequence[str]) -> argparse.Namespace:
+    """Options of a command line.
+
+    Raises:
+        UserError: If it is none; an unknown option is answered with the command's nearest one.
+    """
+    parser, commands = build_parser()
+    options, unknown = parser.parse_known_args(arguments)
+    if unknown:
+        command, hint = commands[options.command], ""
+        known = re.findall("--[a-z-]+", command.format_help())
+        if near := get_close_matches(unknown[0].partition("=")[0], known, n=1):
+            hint = f" (did you mean {near[0]}?)"
+        command.error(f"unrecognized arguments: {' '.join(unknown)}{hint}")
+    return options
+
+
+def build_parser() -> tuple[Parser, Mapping[str, argparse.ArgumentParser]]:
+    """The parser of everything but LightningCLI's commands, and those of its commands."""
     parser = Parser(
         "reproduce",
         description="Reproduction suite of 'CNN-based Semantic Segmentation using Level Set Loss'.",
@@ -77,7 +82,6 @@ def build_parser() -> Parser:
     )
     parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    parser.commands = commands.choices
 
     def command(name: str, text: str) -> argparse.ArgumentParser:
         return commands.add_parser(name, help=text, description=text, allow_abbrev=False)
@@ -116,7 +120,7 @@ def build_parser() -> Parser:
     _add_own_pictures(command)
     for name in LIGHTNING_COMMANDS:
         commands.add_parser(name, help=f"LightningCLI's {name}", add_help=False)
-    return parser
+    return parser, commands.choices
 
 
 def _add_scale(command: argparse.ArgumentParser) -> None:

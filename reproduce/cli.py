@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from reproduce.arguments import LIGHTNING_COMMANDS, build_parser
+from reproduce.arguments import LIGHTNING_COMMANDS, parse
 from reproduce.errors import UserError
 from reproduce.experiments import REPOSITORY
 from reproduce.own import search_here
@@ -213,7 +213,7 @@ def _dispatch(arguments: list[str]) -> int:
     own = [word for word in flags if word in ("--no-retry", "--wandb-checkpoints")]
     arguments = [word for word in (*arguments, *own) if word not in slurm]
     flags = [word for word in flags if word not in (*slurm, *own)]
-    options = build_parser().parse_args(arguments)
+    options = parse(arguments)
     if slurm and options.command != "table":
         raise UserError(f"{options.command} takes no {slurm[0]}")
     options.slurm = slurm

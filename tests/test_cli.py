@@ -206,7 +206,12 @@ def test_two_devices(tmp_path: Path) -> None:
         (["runs", "show"], "expected the id of a run"),
         (["data", "verify", "imagenet"], "unknown data 'imagenet': expected one of voc, shapes"),
         (["data", "verify", "voc", "--data", "/none"], "expected a VOC root"),
-        (["table", "1", "--sceds", "1"], r"--sceds 1 \(did you mean --seeds\?\): see reproduce"),
+        (
+            ["table", "1", "--sceds", "1"],
+            r"--sceds 1 \(did you mean --seeds\?\): see reproduce table --help",
+        ),
+        (["claims", "--table=x"], r"--table=x \(did you mean --tables\?\): see reproduce claims"),
+        (["claims", "--seeds", "1"], r"--seeds 1: see reproduce claims"),  # another's option
         (["fit", "--trainer.max_stepps=3"], "max_stepps"),
         (["fit", "--config", "nowhere.yaml"], "nowhere.yaml"),
     ],

@@ -88,10 +88,11 @@ def bench_loss(
         text += ["", f"## {'×'.join(map(str, shape))}", ""]
         text += grid(HEAD, [_line(entry, found[0]) for entry in found], "-xxxxx-")
         save("loss", "\n".join(text), results, out)  # the rest takes minutes
-    if not shapes:
-        grown = measure_growth(rounds=rounds, budget=budget, device=device)
-        results["growth"] = grown
-        text += ["", *growth_text(grown, with_picture=out is not None)]
-        if out is not None:
-            draw_growth(grown, out / "bench_loss.svg")
+    if shapes:
+        return "\n".join(text)
+    grown = measure_growth(rounds=rounds, budget=budget, device=device)
+    results["growth"] = grown
+    text += ["", *growth_text(grown, with_picture=out is not None)]
+    if out is not None:
+        draw_growth(grown, out / "bench_loss.svg")
     return save("loss", "\n".join(text), results, out)

@@ -14,7 +14,7 @@ from reproduce.callbacks import LevelSetCallback
 from reproduce.experiments import compose, merge, read_table
 from reproduce.lightning_cli import build_cli
 from reproduce.tables.markdown import grid
-from reproduce.tables.overhead import paper_percent, percent, share_of_step
+from reproduce.tables.overhead import by_round, paper_percent, percent, share_of_step
 
 ARCHITECTURES = ("deeplab_largefov", "deeplab_resnet101")
 
@@ -70,8 +70,6 @@ tensors hold at once; in brackets that of the process, `malloc` included."""
 
 def _line(arch: str, result: dict[str, Any]) -> list[str]:
     base, ours = (result["step"][name] for name in (CROSS_ENTROPY, LEVEL_SET))
-    alone = result["loss"]
-    pairs = zip(alone[LEVEL_SET]["seconds"], alone[CROSS_ENTROPY]["seconds"], strict=True)
     memory = [
         f"{bytes_text(x['peak_bytes'])} ({bytes_text(x['peak_resident'])})" for x in (base, ours)
     ]
@@ -80,7 +78,7 @@ def _line(arch: str, result: dict[str, Any]) -> list[str]:
         f"{result['images']}×{'×'.join(map(str, result['crop']))}",
         *(around_seconds(quartiles(x["seconds"])) for x in (base, ours)),
         percent(result, "step").text("+.2f") + " %",
-        "×" + quartiles([a / b for a, b in pairs]).text(),
+        "×" + quartiles([ours / base for base, ours in by_round(result, "loss")]).text(),
         share_of_step(result).text("+.4f") + " %",
         *memory,
     ]

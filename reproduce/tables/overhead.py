@@ -17,6 +17,17 @@ BASE, OURS = "cross_entropy", "level_set"
 FREE = 1.0
 
 
+def by_round(result: Mapping[str, Any], part: str) -> list[tuple[float, float]]:
+    """Seconds with cross-entropy and with the level set loss, a pair a round.
+
+    Args:
+        result: A record's ``overhead``.
+        part: ``step`` or ``loss``.
+    """
+    measured = result[part]
+    return list(zip(measured[BASE]["seconds"], measured[OURS]["seconds"], strict=True))
+
+
 def percent(result: Mapping[str, Any], part: str) -> Around:
     """Overhead in percent: median of the rounds' ratios less 1, with its 95 % interval.
 
@@ -24,8 +35,7 @@ def percent(result: Mapping[str, Any], part: str) -> Around:
         result: A record's ``overhead``.
         part: ``step`` or ``loss``.
     """
-    pairs = zip(result[part][BASE]["seconds"], result[part][OURS]["seconds"], strict=True)
-    return median_interval([100 * (ours / base - 1) for base, ours in pairs])
+    return median_interval([100 * (ours / base - 1) for base, ours in by_round(result, part)])
 
 
 def share_of_step(result: Mapping[str, Any]) -> Around:
@@ -38,8 +48,7 @@ def share_of_step(result: Mapping[str, Any]) -> Around:
         result: A record's ``overhead``.
     """
     step = quartiles(result["step"][BASE]["seconds"]).median
-    pairs = zip(result["loss"][BASE]["seconds"], result["loss"][OURS]["seconds"], strict=True)
-    return median_interval([100 * (ours - base) / step for base, ours in pairs])
+    return median_interval([100 * (ours - base) / step for base, ours in by_round(result, "loss")])
 
 
 def paper_percent(row: Row) -> float | None:
@@ -102,14 +111,13 @@ def _loss_line(measured: _Measured) -> list[str]:
     if not result:
         return [measured.row.label, *[measured.note] * 6]
     step = quartiles(result["step"][BASE]["seconds"]).median
-    alone = {name: result["loss"][name]["seconds"] for name in (BASE, OURS)}
-    share = quartiles(alone[BASE]).median / step
-    ratios = [b / a for a, b in zip(alone[BASE], alone[OURS], strict=True)]
+    pairs = by_round(result, "loss")
+    share = quartiles([base for base, _ in pairs]).median / step
     return measured.line(
         [
             ", ".join("×".join(map(str, grid)) for grid in result["grids"]),
-            *(_times(alone[name], 1e3) for name in (BASE, OURS)),
-            f"×{quartiles(ratios).text()}",
+            *(_times(times, 1e3) for times in zip(*pairs, strict=True)),
+            f"×{quartiles([ours / base for base, ours in pairs]).text()}",
             f"{100 * share:.2f} %",
             share_of_step(result).text("+.3f") + " %",
         ]
