@@ -14,7 +14,10 @@ from reproduce.data.labels import CONTEXT59, voc_palette
 from reproduce.data.matlab import write_label_map
 
 os.environ["WANDB_MODE"] = "disabled"
-torch.set_num_threads(2)
+# Two workers of pytest share the cores: more threads than that wait for each other, three times as
+# long.
+torch.set_num_threads(1)
+os.environ["OMP_NUM_THREADS"] = "1"  # of the programs that tests start
 
 #: Real images, beside the repository where there are any.
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"

@@ -81,6 +81,8 @@ def measure(config: Mapping[str, Any], rounds: int = 2) -> Estimate:
     seconds = min(step() for _ in range(rounds))
     trained = sum(p.numel() for p in module.parameters() if p.requires_grad) * 4
     fixed = sum(p.numel() for p in module.parameters()) * 4 + 2 * trained
-    name = torch.cuda.get_device_name() if device == "cuda" else f"{torch.get_num_threads()} cores"
+    cores = torch.get_num_threads()
+    here = f"{cores} cores" if cores > 1 else "1 core"
+    name = torch.cuda.get_device_name() if device == "cuda" else here
     scale = options["batch_size"] / batch
     return Estimate(seconds * scale, int(fixed + sum(kept.values()) * scale), name)
