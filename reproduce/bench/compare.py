@@ -1,6 +1,7 @@
 """Forward and backward of losses on the same logits, in turn."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,26 @@ from reproduce.bench.statistics import quartiles
 from reproduce.bench.targets import voc_like_target
 
 Shape = tuple[int, int, int, int]
+
+#: Seconds that one measurement lasts at least. A single call of half a millisecond would mostly
+#: measure what the contestant before it left in the caches, its own Python code included.
+BLOCK = 0.02
+
+
+class _Block:
+    """As many calls of a step as take :data:`BLOCK`; the first time it finds out how many."""
+
+    def __init__(self, step: Callable[[], None], now: Callable[[], float]) -> None:
+        self.step, self.now = step, now
+        self.calls = 0
+
+    def __call__(self, _: int) -> None:
+        for _ in range(max(self.calls, 1)):
+            self.step()
+        if not self.calls:
+            start = self.now()
+            self.step()
+            self.calls = max(round(BLOCK / max(self.now() - start, 1e-6)), 1)
 
 
 def inputs(shape: Shape, device: torch.device) -> tuple[Tensor, Tensor]:
@@ -64,10 +85,10 @@ def measure(
         memory: Whether memory is measured, too.
 
     Returns:
-        Per contestant ``loss``, ``rounds``, ``note`` and, if it ran, ``seconds`` and ``ratio``,
-        each the median, with their ``_quartiles``; ``peak_bytes`` of its tensors and
-        ``peak_resident`` of the process (``None`` on an accelerator). Ratios are taken round by
-        round.
+        Per contestant ``loss``, ``rounds``, ``note`` and, if it ran, ``seconds`` of a call and
+        their ``ratio``, each the median, with their ``_quartiles``; ``peak_bytes`` of its tensors
+        and ``peak_resident`` of the process (``None`` on an accelerator). Ratios are taken round
+        by round.
     """
     logits, target = inputs(shape, device)
 
@@ -82,8 +103,10 @@ def measure(
             notes[name] = reason
         elif loss is not None:
             losses[name] = loss
-    steps = {name: lambda _, loss=loss: run(loss) for name, loss in losses.items()}
-    seconds, problems = race(steps, rounds=rounds, budget=budget, now=clock(device))
+    now = clock(device)
+    blocks = {name: _Block(partial(run, loss), now) for name, loss in losses.items()}
+    seconds, problems = race(blocks, rounds=rounds, budget=budget, now=now)
+    seconds = {name: [s / blocks[name].calls for s in taken] for name, taken in seconds.items()}
     results = []
     for name, note in notes.items():
         taken = seconds.get(name, [])

@@ -51,10 +51,10 @@ def _line(entry: dict[str, Any], base: dict[str, Any]) -> list[str]:
 
 ABOUT = f"""\
 Forward and backward, float32, VOC-like labels with void; all in one process, in turn and in an
-order drawn anew each round. Medians (quartiles) over rounds; ratios are taken round by round, to
-`{BASE}` with its `ignore_index`. *Memory*: the most that tensors hold at once beyond logits and
-labels; *with malloc*: of the whole process by the system's count, so kernels in C are in it (coarse
-for small shapes)."""
+order drawn anew each round, short ones in blocks of calls that take 20 ms. Medians (quartiles) over
+rounds; ratios are taken round by round, to `{BASE}` with its `ignore_index`. *Memory*: the most
+that tensors hold at once beyond logits and labels; *with malloc*: of the whole process by the
+system's count, so kernels in C are in it (coarse for small shapes)."""
 
 
 def bench_loss(

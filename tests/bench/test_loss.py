@@ -2,6 +2,7 @@
 
 import json
 import os
+import time
 from pathlib import Path
 
 import pytest
@@ -114,3 +115,31 @@ def test_the_naive_energy_is_the_papers() -> None:
     # H = 1/2 everywhere, so c1 = c2 = 1/2: for both classes 2 pixels of 1/4.
     assert energy.item() == pytest.approx(1.0)
     assert LAM == 4e-4
+
+
+def test_short_losses_are_timed_in_blocks() -> None:
+    """Seconds are those of one call, however many a block has."""
+    calls = 0
+    pause = 0.0
+
+    def loss(logits: torch.Tensor, _: torch.Tensor) -> torch.Tensor:
+        nonlocal calls
+        calls += 1
+        time.sleep(pause)
+        return logits.sum()
+
+    def run() -> float:
+        nonlocal calls
+        calls = 0
+        entries = [Contestant("sum", loss)]
+        shape = (1, 2, 4, 4)
+        (entry,) = measure(shape, entries, rounds=3, budget=60.0, device=CPU, memory=False)
+        assert entry["rounds"] == 3
+        return float(entry["seconds"])
+
+    short = run()
+    assert calls > 10
+    assert short < compare.BLOCK
+    pause = 2 * compare.BLOCK
+    assert run() >= pause
+    assert calls <= 7  # two at a small shape to count memory, one to warm up, one to find out
