@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -14,13 +15,19 @@ from reproduce.data.labels import CONTEXT59, voc_palette
 from reproduce.data.matlab import write_label_map
 
 os.environ["WANDB_MODE"] = "disabled"
-# Two workers of pytest share the cores: more threads than that wait for each other, three times as
-# long.
-torch.set_num_threads(1)
+torch.set_num_threads(1)  # as `one_thread`, for what is made before the first test
 os.environ["OMP_NUM_THREADS"] = "1"  # of the programs that tests start
 
 #: Real images, beside the repository where there are any.
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    """Pytest's workers share the cores: more threads wait for each other, three times as long."""
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="session")

@@ -130,7 +130,7 @@ def test_paper_cells_leave_checkpoint_and_record(
         overrides=small,
     )
     job = replace(job, config=training_config(job.config), needs={})  # without choosing a weight
-    described = write_job(job, threads=1, wandb="off")
+    described = write_job(job, threads=2, wandb="off")
     record = {**base_record(described), **execute(job.folder)}
     write_record(job.folder / "record.json", record)
     assert read_record(job.folder / "record.json")["timing"]["steps"] == 1

@@ -64,6 +64,7 @@ def train(
         The record's part that comes from running.
     """
     start = time.perf_counter()
+    found = newest(folder)  # the first line of the log says so
     record = RecordCallback(folder, job["data"]["splits"][job["val_split"]])
     cli = build_cli(
         config,
@@ -88,7 +89,6 @@ def train(
         callbacks += [Monitor(mirror.logger, record, names)]
         callbacks += [PicturesCallback(mirror.logger, names)]
     cli.trainer.callbacks += callbacks  # type: ignore[attr-defined]
-    found = newest(folder)
     if found is not None:
         epoch, batches = position(found[1])
         cli.datamodule.resume = (epoch, batches * cli.datamodule.batch_size)

@@ -1,6 +1,5 @@
 """The checks of every rival, beside those of every loss."""
 
-from collections.abc import Iterator
 from typing import ClassVar
 
 import pytest
@@ -17,14 +16,6 @@ class RivalHarness(LossHarness):
     loss_class: ClassVar[type[RivalLoss]]
     #: Whether the loss alone leads free logits to the labels.
     sufficient = True
-
-    @pytest.fixture(autouse=True)
-    def _one_thread(self) -> Iterator[None]:
-        """The maps are too small to share out."""
-        threads = torch.get_num_threads()
-        torch.set_num_threads(1)
-        yield
-        torch.set_num_threads(threads)
 
     def make(self, **options: object) -> RivalLoss:
         return self.loss_class(**{**self.options, **options})

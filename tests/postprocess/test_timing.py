@@ -4,7 +4,6 @@ import json
 import statistics
 import time
 from collections import Counter
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -40,14 +39,6 @@ class Colours(SegmentationModule):
 
     def single_scale(self, images: Tensor) -> Tensor:
         return avg_pool2d(images, 2)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="module")

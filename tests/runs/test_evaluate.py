@@ -43,7 +43,7 @@ def run(job: Job) -> dict[str, Any]:
     """Execute a job in this process, unless its record is there."""
     path = job.folder / "record.json"
     if not path.exists():
-        described = write_job(job, threads=1, wandb="off", workers=2)
+        described = write_job(job, threads=2, wandb="off", workers=2)
         write_record(path, {**base_record(described), **execute(job.folder)})
     return read_record(path)
 

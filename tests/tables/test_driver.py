@@ -172,7 +172,7 @@ def test_dry_run_without_data_and_weights(
     request = request_of(scale="paper", data=None, only="deeplab_largefov", seeds=1, flags=small)
     first, crf, second, total, *missing = dry_run(request).splitlines()
     costs = (
-        r"-{12}  table1/deeplab_largefov/%s seed 0: absent, would run, about .* and .* on . cores?"
+        r"-{12}  table1/deeplab_largefov/%s seed 0: absent, would run, about .* and .* on 1 core"
     )
     assert re.fullmatch(costs % "baseline", first)
     assert re.fullmatch(costs % "level_set", second)
